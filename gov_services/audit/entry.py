@@ -1,0 +1,203 @@
+"""One line of the log: what it says, its one canonical text, what commits to it. It holds coordinates, never values."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from gov_services.audit.merkle import leaf_hash
+from gov_services.kit.canonical import canonical_json, sha256
+
+VERSION = "gov-audit/1"
+COMMITMENT_VERSION = b"\x01"
+SALT_BYTES = 32
+BODY_LIMIT_BYTES = 65_535
+"""What an entry of a C2SP tile may hold; nothing honest comes near it."""
+
+
+class EntryMalformed(ValueError):
+    """The values, or the bytes, are not those of an entry."""
+
+
+class EntryKind(StrEnum):
+    """What an entry is about."""
+
+    READ = "read"
+    """A disclosure that was decided; written before anything opens."""
+    USE = "use"
+    """What of a disclosure was really opened."""
+    CHANGE = "change"
+    REFUSAL = "refusal"
+    KEY = "key"
+    """A key was made, rotated or destroyed."""
+    LOG_READ = "log-read"
+    """Somebody read the log."""
+    MANIFEST = "manifest"
+    BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Who saw or changed what, about whom, why and on what basis."""
+
+    id: UUID
+    at: dt.datetime
+    room: str
+    kind: EntryKind
+    action: str
+    """What was done, e.g. `application.submitted`."""
+    actor: str
+    """`Actor.ref`; a citizen is named by `actor_tag` only."""
+    actor_tag: bytes | None
+    client: str
+    roles: tuple[str, ...] = ()
+    purpose: str
+    basis: str = ""
+    entrance: str
+    document: str | None = None
+    subject_tag: bytes | None
+    """Stands for the citizen it is about; made with their audit key, so that it says nothing once that is destroyed."""
+    object: str | None = None
+    """`application:<id>`; objects are named by pseudonymous ids."""
+    coordinates: tuple[tuple[str, str], ...] = ()
+    """(coordinate, form or refusal code) pairs."""
+    case: UUID | None = None
+    reason: str | None = None
+    recipient: str | None = None
+    policy: str = ""
+    """Hash of the bundle that decided, hex."""
+    consent: UUID | None = None
+    outcome: Literal["allowed", "refused"]
+    code: str | None = None
+    """Why it was refused."""
+    request: str
+    parent: UUID | None = None
+    """The entry that this one follows from: a use entry names its disclosure's."""
+    count: int = 1
+    """How many refusals of strangers this one stands for."""
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise EntryMalformed("a moment carries its timezone")
+        if self.outcome not in ("allowed", "refused"):
+            raise EntryMalformed("an outcome is `allowed` or `refused`")
+        if self.outcome == "refused" and not self.code:
+            raise EntryMalformed("a refusal says why")
+        if self.count < 1:
+            raise EntryMalformed("an entry stands for one event at least")
+
+    def canonical(self) -> bytes:
+        """The one text of this entry, UTF-8. Raises EntryMalformed for text that no database column could hold."""
+        try:
+            body = canonical_json(
+                {
+                    "v": VERSION,
+                    "id": str(self.id),
+                    "at": _moment(self.at),
+                    "room": self.room,
+                    "kind": self.kind.value,
+                    "action": self.action,
+                    "actor": self.actor,
+                    "actor_tag": _hex(self.actor_tag),
+                    "client": self.client,
+                    "roles": list(self.roles),
+                    "purpose": self.purpose,
+                    "basis": self.basis,
+                    "entrance": self.entrance,
+                    "document": self.document,
+                    "subject_tag": _hex(self.subject_tag),
+                    "object": self.object,
+                    "coordinates": [list(pair) for pair in self.coordinates],
+                    "case": _text(self.case),
+                    "reason": self.reason,
+                    "recipient": self.recipient,
+                    "policy": self.policy,
+                    "consent": _text(self.consent),
+                    "outcome": self.outcome,
+                    "code": self.code,
+                    "request": self.request,
+                    "parent": _text(self.parent),
+                    "count": self.count,
+                }
+            )
+        except (UnicodeEncodeError, TypeError) as unwritable:
+            raise EntryMalformed("the entry has no canonical text") from unwritable
+        # json.dumps writes NUL as this escape; a backslash that was meant is doubled and thus not mistaken for it.
+        if b"\\u0000" in body.replace(b"\\\\", b""):
+            raise EntryMalformed("PostgreSQL text holds no NUL")
+        if len(body) > BODY_LIMIT_BYTES:
+            raise EntryMalformed(f"an entry is at most {BODY_LIMIT_BYTES} bytes")
+        return body
+
+    @classmethod
+    def parse(cls, body: bytes) -> Entry:
+        """The entry whose canonical text is `body`. Raises EntryMalformed for any other text, however similar."""
+        try:
+            raw: dict[str, Any] = json.loads(body)
+            if raw.pop("v") != VERSION:
+                raise EntryMalformed("the entry is of a version that is not known here")
+            entry = cls(
+                **{
+                    **raw,
+                    "id": UUID(raw["id"]),
+                    "at": dt.datetime.fromisoformat(raw["at"]),
+                    "kind": EntryKind(raw["kind"]),
+                    "actor_tag": _bytes(raw["actor_tag"]),
+                    "subject_tag": _bytes(raw["subject_tag"]),
+                    "roles": tuple(raw["roles"]),
+                    "coordinates": tuple((name, form) for name, form in raw["coordinates"]),
+                    "case": _id(raw["case"]),
+                    "consent": _id(raw["consent"]),
+                    "parent": _id(raw["parent"]),
+                }
+            )
+            canonical = entry.canonical()
+        except EntryMalformed:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as malformed:
+            raise EntryMalformed("not the text of an entry") from malformed
+        if canonical != body:
+            raise EntryMalformed("not the canonical text of the entry")
+        return entry
+
+    def leaf(self, salt: bytes) -> bytes:
+        """The RFC 6962 leaf hash of this entry under its salt."""
+        return leaf_hash(commitment(self.canonical(), salt))
+
+
+def commitment(body: bytes, salt: bytes) -> bytes:
+    """SHA-256(version ‖ salt ‖ canonical entry): what the public log holds, from which nobody guesses the entry."""
+    if len(salt) != SALT_BYTES:
+        raise EntryMalformed(f"a salt is {SALT_BYTES} bytes")
+    return sha256(COMMITMENT_VERSION + salt + body)
+
+
+def coordinate_names(coordinates: Sequence[tuple[str, str]]) -> list[str]:
+    """The coordinates alone, in the order of the entry."""
+    return [name for name, _ in coordinates]
+
+
+def _moment(at: dt.datetime) -> str:
+    """RFC 3339, UTC, always to the microsecond."""
+    return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _id(value: str | None) -> UUID | None:
+    return None if value is None else UUID(value)

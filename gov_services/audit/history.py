@@ -1,0 +1,79 @@
+"""Reading the log: a citizen's own history, a compliance officer's search. Who may, it neither decides nor logs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import Select, select
+
+from gov_services.audit import store
+from gov_services.audit.entry import EntryKind
+from gov_services.audit.models import EntryRow
+from gov_services.kit.database import ReadSession
+
+PAGE_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What to look for; each part that is given narrows."""
+
+    subject_tag: bytes | None = None
+    actor: str | None = None
+    client: str | None = None
+    purpose: str | None = None
+    coordinate: str | None = None
+    kinds: frozenset[EntryKind] = field(default_factory=frozenset)
+    outcome: str | None = None
+    code: str | None = None
+    case: UUID | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+async def of_subject(
+    session: ReadSession, *, tag: bytes, before: int | None = None, limit: int = 50
+) -> Sequence[EntryRow]:
+    """Entries about one citizen, newest first, numbered below `before`; those that wait for a number are not in yet."""
+    return await search(session, Search(subject_tag=tag), before=before, limit=limit)
+
+
+async def search(
+    session: ReadSession, wanted: Search, *, before: int | None = None, limit: int = 50
+) -> Sequence[EntryRow]:
+    """Entries that are all of `wanted`, newest first, numbered below `before`; PAGE_LIMIT at most.
+
+    The last one's number is the cursor: the next page is what is below it.
+    """
+    query = _matching(wanted).order_by(EntryRow.seq.desc()).limit(max(0, min(limit, PAGE_LIMIT)))
+    if before is not None:
+        query = query.where(EntryRow.seq < before)
+    return await store.found(session, query)
+
+
+def _matching(wanted: Search) -> Select[EntryRow]:
+    query = select(EntryRow)
+    exact = {
+        EntryRow.subject_tag: wanted.subject_tag,
+        EntryRow.actor: wanted.actor,
+        EntryRow.client: wanted.client,
+        EntryRow.purpose: wanted.purpose,
+        EntryRow.outcome: wanted.outcome,
+        EntryRow.code: wanted.code,
+        EntryRow.case_id: wanted.case,
+    }
+    for column, value in exact.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.coordinate is not None:
+        query = query.where(EntryRow.coordinates.contains([wanted.coordinate]))
+    if wanted.kinds:
+        query = query.where(EntryRow.kind.in_([kind.value for kind in wanted.kinds]))
+    if wanted.since is not None:
+        query = query.where(EntryRow.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(EntryRow.at < wanted.until)
+    return query

@@ -1,0 +1,66 @@
+"""Counting the refusals of strangers, so that a flood of them is a few entries and cannot silence the log. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field, replace
+
+from gov_services.audit.entry import Entry
+from gov_services.kit.actor import ActorKind
+from gov_services.kit.ids import new_id
+
+Bucket = tuple[str, str, dt.datetime]
+"""(code, entrance, minute)."""
+
+
+@dataclass(slots=True)
+class StrangersRefusals:
+    """Refusals of strangers beyond the first of each (code, entrance, minute), until their count is written."""
+
+    _counted: dict[Bucket, Entry | None] = field(default_factory=dict)
+
+    def take(self, entry: Entry) -> bool:
+        """Count a refusal. True for the first of its bucket, which is written by itself and at once."""
+        bucket = bucket_of(entry)
+        if bucket not in self._counted:
+            self._counted[bucket] = None
+            return True
+        counted = self._counted[bucket]
+        self._counted[bucket] = _counted_as(entry, 1 if counted is None else counted.count + 1)
+        return False
+
+    def drain(self, bucket: Bucket) -> list[Entry]:
+        """Forget a bucket; the entry that stands for what was counted in it, none for none."""
+        counted = self._counted.pop(bucket, None)
+        return [] if counted is None else [counted]
+
+    def drain_all(self) -> list[Entry]:
+        """The same of every bucket."""
+        return [entry for bucket in list(self._counted) for entry in self.drain(bucket)]
+
+
+def is_strangers(entry: Entry) -> bool:
+    """Whether nobody that we know was refused."""
+    return entry.actor == ActorKind.ANONYMOUS.value
+
+
+def bucket_of(entry: Entry) -> Bucket:
+    """What refusals are counted by."""
+    return (entry.code or "", entry.entrance, entry.at.replace(second=0, microsecond=0))
+
+
+def _counted_as(entry: Entry, count: int) -> Entry:
+    """An entry that says of `count` refusals what they share."""
+    return replace(
+        entry,
+        id=new_id(entry.at),
+        client="",
+        roles=(),
+        document=None,
+        object=None,
+        coordinates=(),
+        case=None,
+        reason=None,
+        request="",
+        count=count,
+    )

@@ -1,0 +1,280 @@
+"""Verifying the whole log: eight numbered checks over every entry, node and checkpoint. It mends nothing.
+
+The leaves of the stored tree say what was logged; signed checkpoints say that the tree is the one it was. So an entry
+that differs from its leaf was altered, and a tree that differs from its checkpoint was rewritten with its leaves.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gov_services.audit import store
+from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
+from gov_services.audit.entry import Entry, EntryMalformed, commitment, coordinate_names
+from gov_services.audit.merkle import Node, extend, leaf_hash, root_of_peaks
+from gov_services.audit.models import EntryRow
+from gov_services.crypto.signing import VerifyKeys
+from gov_services.kit.database import ReadSession
+
+CHUNK = 1000
+STRAYED_NAMED = 50
+"""Where more entries than this are not their leaves, it is not looked up whither each was moved."""
+
+CHECKS = {
+    1: "every checkpoint is signed by a key of this log",
+    2: "entries are numbered from 0 without a gap, up to the next number to be given",
+    3: "every entry is the canonical text that its commitment commits to",
+    4: "the columns that are searched by say what the entry says",
+    5: "the stored tree is the tree over the entries, in their order",
+    6: "every checkpoint's root is that of the tree of its size",
+    7: "checkpoints that were published elsewhere are of this log",
+    8: "nothing that waits for a number contradicts an entry that has one",
+}
+
+
+class Fault(StrEnum):
+    """What can be wrong."""
+
+    CHECKPOINT_FORGED = "CHECKPOINT_FORGED"
+    ENTRY_MISSING = "ENTRY_MISSING"
+    ENTRY_ALTERED = "ENTRY_ALTERED"
+    ENTRY_REORDERED = "ENTRY_REORDERED"
+    COLUMNS_ALTERED = "COLUMNS_ALTERED"
+    TREE_ALTERED = "TREE_ALTERED"
+    HISTORY_REWRITTEN = "HISTORY_REWRITTEN"
+    PENDING_CONTRADICTS = "PENDING_CONTRADICTS"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not hold: of which check, what, where, and how it shows."""
+
+    check: int
+    fault: Fault
+    where: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What verification found. `covered` entries are under a signed checkpoint; what follows them is not proved yet."""
+
+    entries: int
+    covered: int
+    checkpoints: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything holds."""
+        return not self.findings
+
+    def lines(self) -> list[str]:
+        """The report for a person: a line a check, a line a finding."""
+        failed = Counter(finding.check for finding in self.findings)
+        lines = [
+            f"{number}. {f'FAILED ({failed[number]})' if failed[number] else 'ok'} {title}"
+            for number, title in CHECKS.items()
+        ]
+        return lines + [f"   {one.fault.value} {one.where}: {one.detail}" for one in self.findings]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One pass over the log, from the first entry on."""
+
+    session: ReadSession
+    keys: VerifyKeys
+    origin: str
+    signed_size: int
+    """Size of the newest checkpoint when the pass began; those signed since are for the next pass."""
+    tree_size: int
+    published: dict[int, list[Checkpoint]]
+    size: int = 0
+    """How many leaves the tree below has."""
+    peaks: tuple[bytes, ...] = ()
+    last_true: int = 0
+    """Size of the largest checkpoint so far whose root is that of the tree."""
+    checkpoints: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    strayed: dict[int, bytes] = field(default_factory=dict)
+    """The leaf that an entry makes, by number, where the stored tree holds another."""
+
+    def find(self, check: int, fault: Fault, where: str, detail: str) -> None:
+        """Note one thing that does not hold."""
+        self.findings.append(Finding(check, fault, where, detail))
+
+
+async def verify_log(session: ReadSession, keys: VerifyKeys, *, origin: str, published: Sequence[str] = ()) -> Report:
+    """Verify everything. `published` are notes of checkpoints kept outside the database: at witnesses, in files.
+
+    Raises nothing for a broken log: the report names what is broken.
+    """
+    # In this order, so that what is written meanwhile only makes the later ones larger.
+    newest = await store.newest_checkpoint(session)
+    tree_size = await store.tree_size(session)
+    following = (await store.head(session)).next
+    walk = _Walk(session, keys, origin, newest.size if newest else -1, tree_size, {})
+    _open_published(walk, published)
+    begin = 0
+    while True:
+        end = min(begin + CHUNK, max(following, tree_size))
+        await _verify_chunk(walk, begin, end)
+        if end == max(following, tree_size):
+            break
+        begin = end
+    await _verify_end(walk, following)
+    await _name_strayed(walk)
+    # 8. Nothing that waits contradicts what is numbered.
+    for entry_id in await store.contradicting_pending(session):
+        walk.find(8, Fault.PENDING_CONTRADICTS, f"entry {entry_id}", "another entry of that id has a number")
+    ordered = tuple(sorted(walk.findings, key=lambda one: one.check))
+    return Report(following, max(0, min(walk.last_true, following)), walk.checkpoints, ordered)
+
+
+async def _verify_chunk(walk: _Walk, begin: int, end: int) -> None:
+    """Checks 1 to 7 of the entries from `begin` up to `end`, and of the checkpoints over trees that end among them."""
+    count = end - begin
+    rows = {row.seq: row for row in await store.entries_from(walk.session, begin=begin, limit=count)}
+    stored = await store.nodes_from(walk.session, level=0, begin=begin, limit=count)
+    leaves = [_verify_entry(walk, seq, rows.get(seq), stored.get(seq)) for seq in range(begin, end)]
+    # 1. Every checkpoint is signed by a key of this log.
+    signed = await _open_checkpoints(walk, begin if begin else -1, min(end, walk.signed_size))
+    # 5. to 7. The tree grows from checkpoint to checkpoint.
+    new: list[tuple[Node, bytes]] = []
+    grown_to = max(begin, min(end, walk.tree_size))
+    for stop in sorted({*signed, *(size for size in walk.published if begin <= size <= end), grown_to}):
+        if stop > grown_to:
+            break
+        grown = extend(walk.size, walk.peaks, leaves[walk.size - begin : stop - begin])
+        walk.size, walk.peaks = grown.size, grown.peaks
+        new += [node for node in grown.nodes if node[0][0] > 0]
+        _compare_roots(walk, signed.get(stop), walk.published.pop(stop, []))
+    await _compare_nodes(walk, new)
+
+
+def _verify_entry(walk: _Walk, seq: int, row: EntryRow | None, stored: bytes | None) -> bytes:
+    """Checks 2 to 5 of one entry; the leaf to go on with: what the tree holds, if it holds one."""
+    where = f"entry {seq}"
+    if stored is None and seq < walk.tree_size:
+        walk.find(5, Fault.TREE_ALTERED, f"node (0, {seq})", "the stored tree lacks this leaf")
+    # 2. There is an entry of this number.
+    if row is None:
+        walk.find(2, Fault.ENTRY_MISSING, where, "there is no entry of this number")
+        return stored or leaf_hash(b"")
+    # 3. It is the canonical text that its commitment commits to.
+    try:
+        entry = Entry.parse(row.body)
+        if commitment(row.body, row.salt) != row.commitment:
+            raise EntryMalformed("its text is not what its commitment commits to")
+    except EntryMalformed as malformed:
+        walk.find(3, Fault.ENTRY_ALTERED, where, str(malformed))
+    else:
+        # 4. The columns say what it says.
+        differing = _differing_columns(row, entry)
+        if differing:
+            walk.find(4, Fault.COLUMNS_ALTERED, where, f"differs in {', '.join(differing)}")
+    # 5. It is the leaf that the tree holds in its place.
+    leaf = leaf_hash(row.commitment)
+    if stored is not None and leaf != stored:
+        walk.strayed[seq] = leaf
+    return stored or leaf
+
+
+def _differing_columns(row: EntryRow, entry: Entry) -> list[str]:
+    said = {
+        "id": entry.id,
+        "at": entry.at,
+        "room": entry.room,
+        "kind": entry.kind.value,
+        "actor": entry.actor,
+        "client": entry.client,
+        "purpose": entry.purpose,
+        "outcome": entry.outcome,
+        "code": entry.code,
+        "subject_tag": entry.subject_tag,
+        "object": entry.object,
+        "case_id": entry.case,
+        "coordinates": coordinate_names(entry.coordinates),
+        "forms": [form for _, form in entry.coordinates],
+    }
+    return [name for name, value in said.items() if getattr(row, name) != value]
+
+
+async def _open_checkpoints(walk: _Walk, after: int, upto: int) -> dict[int, Checkpoint]:
+    """1. The genuine checkpoints over trees larger than `after` and of `upto` leaves at most, by size."""
+    rows = await store.checkpoints_between(walk.session, after=after, upto=upto)
+    walk.checkpoints += len(rows)
+    genuine = {}
+    for row in rows:
+        try:
+            checkpoint = open_checkpoint(row.note, walk.keys, origin=walk.origin)
+            if checkpoint.size != row.size:
+                raise CheckpointRefused(f"the note is of {checkpoint.size} leaves")
+        except CheckpointRefused as refused:
+            walk.find(1, Fault.CHECKPOINT_FORGED, f"checkpoint {row.size}", str(refused))
+        else:
+            genuine[row.size] = checkpoint
+    return genuine
+
+
+def _open_published(walk: _Walk, notes: Sequence[str]) -> None:
+    """7. Checkpoints kept elsewhere are signed, too, and not of a longer log than this."""
+    for note in notes:
+        try:
+            checkpoint = open_checkpoint(note, walk.keys, origin=walk.origin)
+        except CheckpointRefused as refused:
+            walk.find(7, Fault.CHECKPOINT_FORGED, "published checkpoint", str(refused))
+            continue
+        if checkpoint.size > walk.tree_size:
+            where, detail = f"published checkpoint {checkpoint.size}", f"the stored tree has {walk.tree_size} leaves"
+            walk.find(7, Fault.HISTORY_REWRITTEN, where, detail)
+        else:
+            walk.published.setdefault(checkpoint.size, []).append(checkpoint)
+
+
+def _compare_roots(walk: _Walk, signed: Checkpoint | None, published: Sequence[Checkpoint]) -> None:
+    """6. and 7. The checkpoints of the size that the tree has just reached."""
+    root = root_of_peaks(walk.peaks)
+    between = f"entries {walk.last_true} to {walk.size - 1} are not those that were signed"
+    for checkpoint in published:
+        if checkpoint.root != root:
+            walk.find(7, Fault.HISTORY_REWRITTEN, f"published checkpoint {walk.size}", between)
+    if signed is not None and signed.root != root:
+        walk.find(6, Fault.HISTORY_REWRITTEN, f"checkpoint {walk.size}", between)
+    elif signed is not None:
+        walk.last_true = walk.size
+
+
+async def _compare_nodes(walk: _Walk, new: Sequence[tuple[Node, bytes]]) -> None:
+    """5. Inner nodes are the hashes of what is below them."""
+    stored = await store.nodes(walk.session, [name for name, _ in new])
+    for name, digest in new:
+        if stored.get(name) != digest:
+            detail = "it is not the hash of what is below" if name in stored else "the stored tree lacks this node"
+            walk.find(5, Fault.TREE_ALTERED, f"node {name}", detail)
+
+
+async def _verify_end(walk: _Walk, following: int) -> None:
+    """2. and 6. Nothing stands behind the end, and the end is not before what was signed."""
+    if walk.signed_size > walk.tree_size:
+        detail = f"the stored tree has {walk.tree_size} leaves"
+        walk.find(6, Fault.HISTORY_REWRITTEN, f"checkpoint {walk.signed_size}", detail)
+    for seq in await store.behind_the_end(walk.session, limit=CHUNK):
+        walk.find(2, Fault.HISTORY_REWRITTEN, f"entry {seq}", "no such number has been given")
+    if walk.tree_size > following:
+        detail = f"the tree has {walk.tree_size} leaves"
+        walk.find(2, Fault.HISTORY_REWRITTEN, f"next number {following}", detail)
+
+
+async def _name_strayed(walk: _Walk) -> None:
+    """5. An entry that is not its own leaf: it was moved if it is that of another number, altered otherwise."""
+    for seq, leaf in walk.strayed.items():
+        places = await store.places_of_leaf(walk.session, leaf=leaf) if len(walk.strayed) <= STRAYED_NAMED else []
+        if places:
+            walk.find(5, Fault.ENTRY_REORDERED, f"entry {seq}", f"it was logged as number {places[0]}")
+        else:
+            walk.find(5, Fault.ENTRY_ALTERED, f"entry {seq}", "it is not the leaf that the tree holds")

@@ -1,0 +1,128 @@
+"""Brings an installation to where it can be served: keys, schema, passwords, manifest, purposes. Safe to run again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gov_services.audit.entry import Entry, EntryKind
+from gov_services.audit.log import AuditLog
+from gov_services.cli import documents
+from gov_services.cli.database import set_room_passwords, upgrade
+from gov_services.consent import bundles, store
+from gov_services.consent.purposes import Bundle
+from gov_services.crypto.keys import init_keys
+from gov_services.crypto.signing import SigningKey
+from gov_services.kit.clock import Clock
+from gov_services.kit.database import Database, create_engine
+from gov_services.kit.ids import new_id
+from gov_services.kit.manifest import Manifest
+from gov_services.kit.settings import Settings
+
+
+class NotInstalled(Exception):
+    """Something that an installation needs before it serves is missing; the message is one line for a person."""
+
+
+async def prepare(settings: Settings, *, clock: Clock) -> Manifest:
+    """Everything, for development and tests: missing keys are made too. Returns the signed manifest."""
+    init_keys(settings.secrets_directory)
+    await migrate(settings)
+    manifest = sign_manifest(settings)
+    await publish_seed(settings, clock=clock)
+    await log_manifest(settings, manifest, clock=clock)
+    return manifest
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the schema up to date, and give the rooms' roles the passwords in the files."""
+    await asyncio.to_thread(upgrade, settings.database_url, role_prefix=settings.role_prefix)
+    engine = create_engine(settings.database_url, pool_size=1, application="gov-services migrator")
+    try:
+        async with engine.begin() as connection:
+            directory = settings.secrets_directory / "db"
+            await set_room_passwords(connection, role_prefix=settings.role_prefix, directory=directory)
+    finally:
+        await engine.dispose()
+
+
+def sign_manifest(settings: Settings) -> Manifest:
+    """Sign the committed manifest of trusted documents for this installation."""
+    key = SigningKey.load(settings.secrets_directory, "manifest")
+    return documents.sign(settings.graph_directory, settings.runtime_directory, key)
+
+
+async def publish_seed(settings: Settings, *, clock: Clock, seed: Bundle | None = None) -> bool:
+    """Put the reviewed purposes in force where no bundle is yet; whether it did.
+
+    A bundle that is in force stays: what officers took away since must not come back with a restart.
+    """
+    bundle = seed or documents.seed_bundle()
+    key = SigningKey.load(settings.secrets_directory, "bundle")
+    database = Database(settings.room_database_url("privacy"), pool_size=2, application="gov-services purposes")
+    log = AuditLog(create_engine(settings.room_database_url("privacy"), pool_size=1), room="privacy")
+    now = clock.now()
+    try:
+        async with database.writing() as session:
+            if await store.newest_bundle_version(session) is not None:
+                return False
+            await bundles.publish(
+                session,
+                bundle,
+                key=key,
+                proposed_by="seed",
+                approved_by="seed",
+                note="the reviewed file",
+                now=now,
+            )
+            entry = _entry(
+                settings, clock, EntryKind.BUNDLE, "bundle.published", f"bundle:{bundle.version}:{bundle.hash.hex()}"
+            )
+            await log.record_change(session, entry)
+        return True
+    finally:
+        await log.close()
+        await database.close()
+
+
+async def log_manifest(settings: Settings, manifest: Manifest, *, clock: Clock) -> None:
+    """State in the log which documents are trusted from now on."""
+    database = Database(settings.room_database_url("privacy"), pool_size=2, application="gov-services manifest")
+    log = AuditLog(create_engine(settings.room_database_url("privacy"), pool_size=1), room="privacy")
+    try:
+        async with database.writing() as session:
+            name = f"manifest:{manifest.version}:{manifest.hash}"
+            await log.record_change(session, _entry(settings, clock, EntryKind.MANIFEST, "manifest.trusted", name))
+    finally:
+        await log.close()
+        await database.close()
+
+
+def _entry(settings: Settings, clock: Clock, kind: EntryKind, action: str, name: str) -> Entry:
+    now = clock.now()
+    entry_id = new_id(now)
+    return Entry(
+        id=entry_id,
+        at=now,
+        room="privacy",
+        kind=kind,
+        action=action,
+        actor="system",
+        actor_tag=None,
+        client="installation",
+        purpose="log-upkeep",
+        entrance="command:gov-services",
+        subject_tag=None,
+        object=name,
+        outcome="allowed",
+        request=str(entry_id),
+    )
+
+
+def require_ready(settings: Settings) -> Path:
+    """Refuse to serve an installation without a database address or keys. Raises NotInstalled."""
+    if not settings.database_url:
+        raise NotInstalled("DATABASE_URL is not set")
+    if not (settings.secrets_directory / "signing").is_dir():
+        raise NotInstalled(f"there are no keys in {settings.secrets_directory}: gov-services keys init")
+    return settings.secrets_directory

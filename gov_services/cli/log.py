@@ -1,0 +1,84 @@
+"""`gov-services audit`: verifying the log and proving an entry, offline or against the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import rich_click as click
+
+from gov_services.audit.proof import Evidence, EvidenceRefused, make_evidence, verify_evidence
+from gov_services.audit.verify import Report, verify_log
+from gov_services.crypto.signing import VerifyKeys
+from gov_services.kit.database import Database
+from gov_services.kit.settings import Settings, load_settings
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """The log: verifying it, proving an entry."""
+
+
+@audit_group.command("verify")
+@click.argument("evidence", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def audit_verify(evidence: Path | None, as_json: bool) -> None:
+    """Check the whole log in the database, or the EVIDENCE file of one entry; exits 1 when something does not hold."""
+    settings = load_settings()
+    keys = VerifyKeys.load(settings.secrets_directory, "log")
+    if evidence is not None:
+        _verify_evidence(evidence, keys, settings)
+        return
+    report = asyncio.run(_verify(settings, keys))
+    if as_json:
+        faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in report.findings]
+        click.echo(json.dumps({"entries": report.entries, "covered": report.covered, "findings": faults}))
+    else:
+        for line in report.lines():
+            click.echo(line)
+        click.echo(f"{report.entries} entries, {report.covered} under {report.checkpoints} signed checkpoints")
+    if not report.sound:
+        sys.exit(1)
+
+
+@audit_group.command("prove")
+@click.argument("entry_id", type=click.UUID)
+def audit_prove(entry_id: UUID) -> None:
+    """Print the evidence for one entry, to be checked by `audit verify FILE` or any RFC 6962 tool."""
+    settings = load_settings()
+    evidence = asyncio.run(_prove(settings, entry_id))
+    if evidence is None:
+        click.echo(f"gov-services: there is no entry {entry_id}", err=True)
+        sys.exit(1)
+    click.echo(evidence.to_json())
+
+
+def _verify_evidence(path: Path, keys: VerifyKeys, settings: Settings) -> None:
+    try:
+        steps = verify_evidence(Evidence.from_json(path.read_text()), keys, origin=settings.log_origin)
+    except EvidenceRefused as refused:
+        click.echo(f"gov-services: the evidence proves nothing: {refused}", err=True)
+        sys.exit(1)
+    for step in steps:
+        click.echo(f"{step.number}. {step.title}: {step.detail}")
+
+
+async def _verify(settings: Settings, keys: VerifyKeys) -> Report:
+    database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services audit verify")
+    try:
+        async with database.reading() as session:
+            return await verify_log(session, keys, origin=settings.log_origin)
+    finally:
+        await database.close()
+
+
+async def _prove(settings: Settings, entry_id: UUID) -> Evidence | None:
+    database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services audit prove")
+    try:
+        async with database.reading() as session:
+            return await make_evidence(session, entry_id=entry_id)
+    finally:
+        await database.close()

@@ -1,0 +1,251 @@
+"""The `gov-services` command. Each subcommand is a few lines over a function that tests call as well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+import rich_click as click
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gov_services.cli import documents, graph, installation
+from gov_services.cli.database import drift
+from gov_services.cli.documents import DocumentsRefused
+from gov_services.cli.graph import GraphRefused
+from gov_services.crypto.keys import KeyRefused, add_signing_key, init_keys
+from gov_services.kit.clock import SystemClock
+from gov_services.kit.database import create_engine
+from gov_services.kit.errors import ServiceError
+from gov_services.kit.logging import configure_logging
+from gov_services.kit.manifest import Manifest, ManifestRefused
+from gov_services.kit.settings import Settings, SettingsRefused, load_settings
+
+EXPECTED = (DocumentsRefused, GraphRefused, KeyRefused, ManifestRefused, SettingsRefused, installation.NotInstalled)
+
+
+def fail(message: str) -> NoReturn:
+    """Say what went wrong in one line, and exit 1."""
+    click.echo(f"gov-services: {message}", err=True)
+    sys.exit(1)
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine; what we know can go wrong is told in one line."""
+    try:
+        return asyncio.run(work)
+    except EXPECTED as refused:
+        fail(str(refused))
+    except ServiceError as refused:
+        fail(refused.message("en"))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """One backend for everything a citizen does with a city."""
+
+
+@cli.group()
+def db() -> None:
+    """The database: migrating and checking."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the schema up to date and give the rooms' roles their passwords. Safe to run again."""
+    settings = load_settings()
+    installation.require_ready(settings)
+    run(installation.migrate(settings))
+    click.echo("the database is up to date")
+
+
+@db.command("check")
+def db_check() -> None:
+    """Find drift between models and database; exits 1 when there is any."""
+    settings = load_settings()
+
+    async def compare() -> list[str]:
+        engine = create_engine(settings.database_url, pool_size=1)
+        try:
+            async with engine.connect() as connection:
+                return await _drift(connection)
+        finally:
+            await engine.dispose()
+
+    found = run(compare())
+    for line in found:
+        click.echo(line, err=True)
+    if found:
+        fail(f"{len(found)} differences between the models and the database")
+    click.echo("models and database agree")
+
+
+async def _drift(connection: AsyncConnection) -> list[str]:
+    return await connection.run_sync(drift)
+
+
+@cli.group()
+def keys() -> None:
+    """Keys: making what is missing, adding a signing key."""
+
+
+@keys.command("init")
+def keys_init() -> None:
+    """Make every key and database password that is not there yet. Never overwrites."""
+    settings = load_settings()
+    made = init_keys(settings.secrets_directory)
+    for name in made:
+        click.echo(f"made {name}")
+    click.echo(f"{len(made)} made in {settings.secrets_directory}")
+
+
+@keys.command("add")
+@click.argument("name")
+def keys_add(name: str) -> None:
+    """Add a signing key NAME beside the old ones: the newest signs, all verify."""
+    settings = load_settings()
+    click.echo(add_signing_key(settings.secrets_directory, name))
+
+
+@cli.group("documents")
+def documents_group() -> None:
+    """Trusted documents: building, checking, signing."""
+
+
+@documents_group.command("build")
+def documents_build() -> None:
+    """Write the manifest from the operation files. Fails when one reads what its purpose does not grant."""
+    settings = load_settings()
+    content = _build(settings)
+    (settings.graph_directory / documents.MANIFEST).write_bytes(content)
+    manifest = Manifest.parse(content)
+    click.echo(f"manifest version {manifest.version}: {len(manifest.documents)} documents")
+
+
+@documents_group.command("check")
+def documents_check() -> None:
+    """Whether the committed manifest is what the operation files and the supergraph say; exits 1 when not."""
+    settings = load_settings()
+    committed = (settings.graph_directory / documents.MANIFEST).read_bytes()
+    if _build(settings) != committed:
+        fail("trusted-documents.json is not what the operation files say: gov-services documents build")
+    click.echo(f"{len(Manifest.parse(committed).documents)} documents, each within its purpose")
+
+
+@documents_group.command("sign")
+def documents_sign() -> None:
+    """Sign the committed manifest for this installation."""
+    try:
+        manifest = installation.sign_manifest(load_settings())
+    except EXPECTED as refused:
+        fail(str(refused))
+    click.echo(f"signed manifest version {manifest.version}")
+
+
+def _build(settings: Settings) -> bytes:
+    path = settings.graph_directory / documents.MANIFEST
+    try:
+        previous = Manifest.parse(path.read_bytes()) if path.exists() else None
+        return documents.build(settings.graph_directory, previous=previous)
+    except EXPECTED as refused:
+        fail(str(refused))
+
+
+@cli.group("purposes")
+def purposes_group() -> None:
+    """Purposes: putting the reviewed file in force on an installation that has none."""
+
+
+@purposes_group.command("publish")
+def purposes_publish() -> None:
+    """Publish the reviewed purposes where no bundle is in force yet."""
+    published = run(installation.publish_seed(load_settings(), clock=SystemClock()))
+    click.echo("published" if published else "a bundle is in force already: purposes are changed by review")
+
+
+@cli.group("graph")
+def graph_group() -> None:
+    """The graph: exporting, composing, checking, explaining."""
+
+
+@graph_group.command("export")
+def graph_export() -> None:
+    """Write every subgraph's SDL from the code."""
+    for name in graph.export(load_settings().graph_directory):
+        click.echo(f"subgraphs/{name}.graphql")
+
+
+@graph_group.command("compose")
+def graph_compose() -> None:
+    """Compose the subgraphs into the supergraph (needs Node)."""
+    try:
+        graph.compose(load_settings().graph_directory)
+    except GraphRefused as refused:
+        fail(str(refused))
+    click.echo("supergraph.graphql")
+
+
+@graph_group.command("check")
+def graph_check() -> None:
+    """Whether the committed graph is what the code says; exits 1 when not. Needs no Node."""
+    found = graph.drift(load_settings().graph_directory)
+    for line in found:
+        click.echo(line, err=True)
+    if found:
+        fail("the committed graph has drifted")
+    click.echo("the committed graph is what the code says")
+
+
+@graph_group.command("explain")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def graph_explain(file: Path) -> None:
+    """Print how the document in FILE is planned, stage by stage."""
+    from gov_services.cli.explain import explain
+
+    click.echo(explain(load_settings().graph_directory, file))
+
+
+@cli.command("serve")
+@click.option("--port", default=8000, show_default=True, help="Port on loopback.")
+@click.option("--workers", default=1, show_default=True, help="Processes.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def serve(port: int, workers: int, host: str) -> None:
+    """Everything in one process; without DATABASE_URL and VALKEY_URL on servers of its own."""
+    from gov_services.cli.running import serve_forever
+
+    run(serve_forever(load_settings(), host=host, port=port, workers=workers))
+
+
+@cli.command("demo")
+@click.option("--json", "as_json", is_flag=True, help="Print what came back as JSON.")
+def demo(as_json: bool) -> None:
+    """Play the citizen's journey over HTTP, against real servers, and stop what was started."""
+    from gov_services.cli.running import play_demo
+
+    steps, complete = run(play_demo(load_settings(), quiet=as_json))
+    if as_json:
+        click.echo(json.dumps(steps, ensure_ascii=False, indent=2))
+    if not complete:
+        sys.exit(1)
+
+
+def add_groups() -> None:
+    """Commands that live in files of their own."""
+    from gov_services.cli.accounts import client_group, staff_group
+    from gov_services.cli.log import audit_group
+
+    for group in (staff_group, client_group, audit_group):
+        cli.add_command(group)
+
+
+def main() -> None:
+    """Entry point."""
+    add_groups()
+    try:
+        configure_logging(load_settings().log_level)
+        cli()
+    except SettingsRefused as refused:
+        fail(str(refused))

@@ -1,0 +1,69 @@
+"""The bundle of purposes in force, read and verified; and publishing one. It narrows nothing by itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar
+
+from gov_services.consent import store
+from gov_services.consent.models import BundleRow
+from gov_services.consent.purposes import Bundle, parse_bundle, signed_text
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.database import ReadSession, Session
+from gov_services.kit.errors import Unavailable
+
+
+class NoBundle(Unavailable):
+    """No bundle is published, so nothing may be disclosed."""
+
+    code = "POLICY_UNAVAILABLE"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "服务暂时不可用,请稍后再试。",
+        "en": "The service is unavailable for the moment. Please try again.",
+    }
+
+
+class Bundles:
+    """The newest bundle, asked of the database each time, so that what it took away binds the next read."""
+
+    def __init__(self, keys: VerifyKeys) -> None:
+        self._keys = keys
+        self._verified: Bundle | None = None
+
+    async def current(self, session: ReadSession) -> Bundle:
+        """The bundle in force. Raises NoBundle, SignatureRefused."""
+        version = await store.newest_bundle_version(session)
+        if version is None:
+            raise NoBundle
+        if self._verified is None or self._verified.version != version:
+            row = await store.bundle(session, version=version)
+            bundle = parse_bundle(row.body)
+            self._keys.verify(row.key_id, signed_text(bundle), row.signature)
+            self._verified = bundle
+        return self._verified
+
+
+async def publish(
+    session: Session,
+    bundle: Bundle,
+    *,
+    key: SigningKey,
+    proposed_by: str,
+    approved_by: str,
+    note: str,
+    now: dt.datetime,
+) -> None:
+    """Sign `bundle` and put it in force when the transaction commits. A version that exists is refused by its key."""
+    session.add(
+        BundleRow(
+            version=bundle.version,
+            body=bundle.body,
+            key_id=key.key_id,
+            signature=key.sign(signed_text(bundle)),
+            proposed_by=proposed_by,
+            approved_by=approved_by,
+            note=note,
+            made_at=now,
+        )
+    )
+    await session.flush()  # two officers publishing the same version: the second learns it here, not at commit

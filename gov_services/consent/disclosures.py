@@ -1,0 +1,266 @@
+"""Decides and logs for one request: subjects in, disclosures out, one append for all. It opens nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from gov_services.audit.entry import Entry, EntryKind
+from gov_services.audit.log import AuditLog
+from gov_services.consent.budgets import Budgets
+from gov_services.consent.bundles import Bundles
+from gov_services.consent.disclosure import Disclosure
+from gov_services.consent.entries import entry_for
+from gov_services.consent.facts import gather
+from gov_services.consent.policy import Declared, DisclosureRefused, Unrelated, Withheld, admit, decide
+from gov_services.consent.purposes import Bundle, Form, Purpose, Relation
+from gov_services.consent.vocabulary import Vocabulary
+from gov_services.crypto.data_keys import DataKey, DataKeys
+from gov_services.crypto.keys import DataClass
+from gov_services.kit.actor import ActorKind
+from gov_services.kit.context import Call
+from gov_services.kit.database import Database
+from gov_services.kit.ids import new_id
+
+SUBJECT_TAG = b"subject"
+"""Label under which a citizen's audit key makes the tag that stands for them in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One citizen that a request is about."""
+
+    citizen_id: UUID
+    case_id: UUID | None = None
+    presented: bool = False
+    """Whether they named themselves by a code or a full identifier in this very request."""
+    object: str | None = None
+    """What of theirs is read, e.g. `application:<id>`; for the log."""
+
+
+class Discloser:
+    """A room's way to disclosures: everything about them that outlives a request."""
+
+    def __init__(
+        self,
+        *,
+        room: str,
+        database: Database,
+        audit: AuditLog,
+        keys: DataKeys,
+        bundles: Bundles,
+        budgets: Budgets,
+        vocabulary: Vocabulary,
+        data_class: DataClass,
+    ) -> None:
+        self.room = room
+        self.database = database
+        self.audit = audit
+        self.keys = keys
+        self.bundles = bundles
+        self.budgets = budgets
+        self.vocabulary = vocabulary
+        self.data_class = data_class
+
+    def begin(self, call: Call, requested: Collection[str]) -> Disclosures:
+        """Start one request that reads the personal coordinates `requested`, whomever it turns out to be about."""
+        return Disclosures(self, call, frozenset(requested))
+
+
+class Disclosures:
+    """The disclosures of one request. Each subject is decided, logged and remembered once."""
+
+    def __init__(self, discloser: Discloser, call: Call, requested: frozenset[str]) -> None:
+        self._room = discloser
+        self._call = call
+        self._requested = requested
+        self._decided: dict[Subject, asyncio.Future[Disclosure | Unrelated]] = {}
+        self._waiting: list[Subject] = []
+        self._looked_up = False
+        """Whether the subject was looked up, and counted, in this very request: the hit is not counted again."""
+
+    async def about(self, subject: Subject) -> Disclosure | Unrelated:
+        """The disclosure about `subject`, or that no relation holds. Calls of one tick are decided together."""
+        future = self._decided.get(subject)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = self._decided[subject] = loop.create_future()
+            self._waiting.append(subject)
+            if len(self._waiting) == 1:
+                loop.call_soon(lambda: loop.create_task(self._decide_waiting()))
+        return await asyncio.shield(future)
+
+    async def require_predicate(self, coordinate: str, *, sought: str) -> None:
+        """Check and log that the request may look somebody up by `coordinate`; count it, hit or miss.
+
+        `sought` is a digest of what was looked for, never the value. Raises DisclosureRefused, BudgetExhausted.
+        """
+        async with self._room.database.reading() as session:
+            bundle = await self._room.bundles.current(session)
+        purpose = admit(bundle, self._call)
+        if purpose.grants.get(coordinate) is not Form.PREDICATE:
+            raise DisclosureRefused(coordinates=coordinate)
+        await self._room.budgets.reserve(purpose, self._call.actor, [sought], now=self._call.now)
+        self._looked_up = True
+        entry = self._entry(purpose, bundle, kind=EntryKind.READ, action="look-up", subject_tag=None, actor_tag=None)
+        await self._room.audit.append([replace(entry, coordinates=((coordinate, Form.PREDICATE.value),))])
+
+    async def count_miss(self, sought: str) -> None:
+        """Count a look-up that found nobody. `sought` is no personal value. Raises BudgetExhausted."""
+        async with self._room.database.reading() as session:
+            bundle = await self._room.bundles.current(session)
+        await self._room.budgets.reserve(admit(bundle, self._call), self._call.actor, [sought], now=self._call.now)
+
+    async def require_log_read(self, action: str, *, tag: bytes | None, reason: str | None = None) -> Bundle:
+        """Admit the request to the log, and log that it reads it; returns the bundle in force.
+
+        `tag` is the subject's, where the reading is about one. Raises a Refusal, AuditUnavailable.
+        """
+        async with self._room.database.reading() as session:
+            bundle = await self._room.bundles.current(session)
+        purpose = admit(bundle, self._call)
+        entry = self._entry(
+            purpose, bundle, kind=EntryKind.LOG_READ, action=action, subject_tag=tag, actor_tag=tag if tag else None
+        )
+        if self._call.actor.kind is not ActorKind.CITIZEN:
+            entry = replace(entry, actor_tag=None)
+        await self._room.audit.append([replace(entry, reason=reason or self._call.reason)])
+        return bundle
+
+    def close(self) -> None:
+        """Note what was really opened, when the request is done."""
+        entries = []
+        for future in self._decided.values():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                disclosure = future.result()
+                if isinstance(disclosure, Disclosure) and disclosure.opened:
+                    entries.append(self._use_entry(disclosure))
+        if entries:
+            self._room.audit.note(entries)
+
+    async def _decide_waiting(self) -> None:
+        subjects, self._waiting = self._waiting, []
+        try:
+            results = await self._decide(subjects)
+        except BaseException as error:  # noqa: BLE001  every waiter must hear of it, whatever it is
+            for subject in subjects:
+                if not self._decided[subject].done():
+                    self._decided[subject].set_exception(error)
+                    self._decided[subject].exception()  # a waiter that was cancelled asks no more; that is no warning
+            return
+        for subject, result in zip(subjects, results, strict=True):
+            if not self._decided[subject].done():
+                self._decided[subject].set_result(result)
+
+    async def _decide(self, subjects: Sequence[Subject]) -> list[Disclosure | Unrelated]:
+        call, room = self._call, self._room
+        ids = list(dict.fromkeys(subject.citizen_id for subject in subjects))
+        async with room.database.reading() as session:
+            bundle = await room.bundles.current(session)
+            purpose = admit(bundle, call)
+            gathered = await gather(
+                session, call=call, purpose=purpose, subject_ids=ids, keys=room.keys, data_class=room.data_class
+            )
+        decisions = [
+            decide(
+                bundle,
+                purpose,
+                call=call,
+                facts=gathered.facts[subject.citizen_id],
+                coordinates=self._requested,
+                case_id=subject.case_id,
+                presented=subject.presented,
+            )
+            for subject in subjects
+        ]
+        await self._reserve(purpose, decisions)
+        actor_tag = _tag(gathered.keys, call.actor.id) if call.actor.kind is ActorKind.CITIZEN else None
+        entries = [
+            self._decision_entry(bundle, subject, decision, _tag(gathered.keys, subject.citizen_id), actor_tag)
+            for subject, decision in zip(subjects, decisions, strict=True)
+        ]
+        logged = await room.audit.append(entries)
+        return [
+            Disclosure(decision, receipt, entry, keys=gathered.keys[decision.subject_id], vocabulary=room.vocabulary)
+            if isinstance(decision, Declared)
+            else decision
+            for decision, entry, receipt in zip(decisions, entries, logged, strict=True)
+        ]
+
+    async def _reserve(self, purpose: Purpose, decisions: Sequence[Declared | Unrelated]) -> None:
+        counted = [
+            decision.subject_id
+            for decision in decisions
+            if isinstance(decision, Unrelated)
+            or decision.relation is Relation.CONSENTED
+            or (decision.relation is Relation.VERIFIER and not self._looked_up)
+        ]
+        if counted and self._call.actor.kind in (ActorKind.STAFF, ActorKind.CLIENT):
+            await self._room.budgets.reserve(purpose, self._call.actor, counted, now=self._call.now)
+
+    def _decision_entry(
+        self,
+        bundle: Bundle,
+        subject: Subject,
+        decision: Declared | Unrelated,
+        subject_tag: bytes | None,
+        actor_tag: bytes | None,
+    ) -> Entry:
+        purpose = decision.purpose
+        refused = isinstance(decision, Unrelated)
+        entry = self._entry(
+            purpose,
+            bundle,
+            kind=EntryKind.REFUSAL if refused else EntryKind.READ,
+            action="disclosure",
+            subject_tag=subject_tag,
+            actor_tag=actor_tag,
+        )
+        if isinstance(decision, Unrelated):
+            coordinates = tuple((name, Withheld.CONSENT_REQUIRED.value) for name in sorted(self._requested))
+            return replace(entry, coordinates=coordinates, outcome="refused", code="NOT_RELATED", object=subject.object)
+        return replace(
+            entry,
+            coordinates=tuple((name, value.value) for name, value in sorted(decision.decisions.items())),
+            object=subject.object,
+            case=subject.case_id or self._call.case_id,
+            consent=decision.consent_revision,
+        )
+
+    def _use_entry(self, disclosure: Disclosure) -> Entry:
+        return replace(
+            disclosure.entry,
+            id=new_id(self._call.now),
+            kind=EntryKind.USE,
+            coordinates=tuple((name, "OPENED") for name in sorted(disclosure.opened)),
+            parent=disclosure.logged.entry_id,
+        )
+
+    def _entry(
+        self,
+        purpose: Purpose,
+        bundle: Bundle,
+        *,
+        kind: EntryKind,
+        action: str,
+        subject_tag: bytes | None,
+        actor_tag: bytes | None,
+    ) -> Entry:
+        return entry_for(
+            self._call,
+            room=self._room.room,
+            kind=kind,
+            action=action,
+            purpose=purpose,
+            policy=bundle.hash,
+            subject_tag=subject_tag,
+            actor_tag=actor_tag,
+        )
+
+
+def _tag(keys: Mapping[UUID, Mapping[DataClass, DataKey]], citizen_id: UUID | None) -> bytes | None:
+    """The tag that stands for a citizen in the log; None for one whose key is gone, or who never was."""
+    key = keys.get(citizen_id, {}).get(DataClass.AUDIT) if citizen_id else None
+    return key.tag(SUBJECT_TAG) if key else None

@@ -1,0 +1,80 @@
+"""Gathers what policy needs to know of several subjects at once, in one short read. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gov_services.consent import store
+from gov_services.consent.models import StandingRow
+from gov_services.consent.policy import Consent, Facts
+from gov_services.consent.purposes import Purpose, Relation
+from gov_services.crypto.data_keys import DataKey, DataKeys
+from gov_services.crypto.keys import DataClass
+from gov_services.kit.actor import ActorKind
+from gov_services.kit.context import Call
+from gov_services.kit.database import ReadSession
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Facts per subject, and the keys that a disclosure and its log entry will need."""
+
+    facts: dict[UUID, Facts]
+    keys: dict[UUID, dict[DataClass, DataKey]]
+
+
+async def gather(
+    session: ReadSession,
+    *,
+    call: Call,
+    purpose: Purpose,
+    subject_ids: Sequence[UUID],
+    keys: DataKeys,
+    data_class: DataClass,
+) -> Gathered:
+    """Relations, consent and keys of all subjects. One whose keys are destroyed is as unknown as one who never was."""
+    actor = call.actor
+    involved = set(subject_ids)
+    if actor.kind is ActorKind.CITIZEN and actor.id is not None:
+        involved.add(actor.id)
+    tags = await keys.load(session, citizen_ids=involved, data_class=DataClass.AUDIT, now=call.now)
+    boxes = await keys.load(session, citizen_ids=subject_ids, data_class=data_class, now=call.now)
+    relations: dict[UUID, set[tuple[Relation, UUID | None]]] = {}
+    if actor.id is not None and {Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS} & purpose.relations:
+        for row in await store.relations(session, citizen_ids=subject_ids, actor_id=actor.id, now=call.now):
+            relations.setdefault(row.citizen_id, set()).add((Relation(row.relation), row.case_id))
+    consents = {
+        row.citizen_id: _consent(row)
+        for row in await store.standing(
+            session, citizen_ids=subject_ids, purpose=purpose.code, recipient=actor.client_id
+        )
+    }
+    facts = {
+        subject_id: Facts(
+            subject_id=subject_id,
+            known=subject_id in tags and subject_id in boxes,
+            relations=frozenset(relations.get(subject_id, ())),
+            consent=consents.get(subject_id),
+        )
+        for subject_id in subject_ids
+    }
+    held: dict[UUID, dict[DataClass, DataKey]] = {}
+    for citizen_id in involved:
+        held[citizen_id] = {
+            kind: loaded[citizen_id]
+            for kind, loaded in ((DataClass.AUDIT, tags), (data_class, boxes))
+            if citizen_id in loaded
+        }
+    return Gathered(facts, held)
+
+
+def _consent(row: StandingRow) -> Consent:
+    return Consent(
+        revision_id=row.revision_id,
+        state=row.state,
+        scope=frozenset(row.scope),
+        notice_hash=row.notice_hash,
+        expires_at=row.expires_at,
+    )

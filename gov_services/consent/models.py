@@ -1,0 +1,89 @@
+"""Tables of schema `consent`: bundles, relations, consent revisions and the standing state. No SQL is built here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import TIMESTAMP, Integer, LargeBinary, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gov_services.kit.database import Base
+
+_MOMENT = TIMESTAMP(timezone=True)
+_ID = Uuid(as_uuid=True)
+
+
+class BundleRow(Base):
+    """A signed bundle of purposes. Append-only; the highest version is in force."""
+
+    __tablename__ = "bundle"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    key_id: Mapped[str] = mapped_column(Text)
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+    proposed_by: Mapped[str] = mapped_column(Text)
+    approved_by: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class RelationRow(Base):
+    """A tie between an actor and a citizen, written by the room whose change made it true."""
+
+    __tablename__ = "relation"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    relation_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    actor_id: Mapped[UUID] = mapped_column(_ID)
+    relation: Mapped[str] = mapped_column(Text)
+    case_id: Mapped[UUID | None] = mapped_column(_ID)
+    since: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    until: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+
+
+class RevisionRow(Base):
+    """One step in the life of a consent, hashed to the step before. Append-only."""
+
+    __tablename__ = "revision"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    recipient: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    revision_id: Mapped[UUID] = mapped_column(_ID)
+    consent_id: Mapped[UUID] = mapped_column(_ID)
+    """Names the consent from its first revision on, whatever becomes of it."""
+    state: Mapped[str] = mapped_column(Text)
+    scope: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    notice_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    bundle_version: Mapped[int] = mapped_column(Integer)
+    made_by: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    expires_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    previous: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class StandingRow(Base):
+    """The consent as it stands: a projection of the last revision, there to be read fast."""
+
+    __tablename__ = "standing"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    recipient: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)
+    revision_id: Mapped[UUID] = mapped_column(_ID)
+    consent_id: Mapped[UUID] = mapped_column(_ID, index=True)
+    state: Mapped[str] = mapped_column(Text)
+    scope: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    notice_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    head: Mapped[bytes] = mapped_column(LargeBinary)

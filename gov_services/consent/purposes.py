@@ -1,0 +1,234 @@
+"""Purposes and the bundle that holds them: why a field may leave, on what basis, in what form. It does not decide."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from gov_services.kit.canonical import canonical_json, sha256
+from gov_services.kit.errors import LOCALES
+
+
+class Basis(StrEnum):
+    """Legal basis of processing (PIPL 13)."""
+
+    CONSENT = "CONSENT"
+    CONTRACT = "CONTRACT"
+    STATUTORY = "STATUTORY"
+    LEGAL_OBLIGATION = "LEGAL_OBLIGATION"
+    EMERGENCY = "EMERGENCY"
+
+
+class Form(StrEnum):
+    """How much of a coordinate a grant gives."""
+
+    PLAIN = "PLAIN"
+    MASKED = "MASKED"
+    DERIVED = "DERIVED"
+    """A computed answer, such as `isAdult`, never the value that it was computed from."""
+    PREDICATE = "PREDICATE"
+    """Only filtered, sorted or counted by."""
+    COLLECT = "COLLECT"
+    """Taken in: a field of an input object."""
+
+
+class Relation(StrEnum):
+    """What ties an actor to the subject of a disclosure."""
+
+    SELF = "self"
+    DELEGATE = "delegate"
+    OFFICER = "officer"
+    """Officer of an open case of the subject."""
+    CONSENTED = "consented"
+    """A party whom the subject gave a consent that stands."""
+    VERIFIER = "verifier"
+    """Someone to whom the subject presented a code, or their full identifier, just now; always under a budget."""
+    BREAK_GLASS = "break-glass"
+
+
+class NoticeState(StrEnum):
+    """Whether the subject was told (PIPL 17, 18, 35)."""
+
+    GIVEN = "given"
+    DEFERRED = "deferred"
+    EXEMPT = "exempt"
+
+
+class PurposeRefused(ValueError):
+    """A purpose lacks what the law or the model asks of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """One reason for processing, with all that it allows."""
+
+    code: str
+    title: Mapping[str, str]
+    notice: Mapping[str, str]
+    basis: Basis
+    law: str
+    article: str
+    agency: str
+    notice_state: NoticeState
+    grants: Mapping[str, Form]
+    clients: frozenset[str]
+    roles: frozenset[str]
+    """Roles of which a staff member needs one; empty where no staff acts under it."""
+    relations: frozenset[Relation]
+    """Of which one must hold. Empty: it discloses nothing about a known subject (it collects, or it looks up)."""
+    assurance: int
+    """Lowest assurance level of the actor."""
+    retention_days: int
+    separate_consent: bool
+    ends_on: dt.date | None
+    needs_reason: bool
+    budget_hour: int
+    """Most distinct subjects, misses included, that one actor may ask about in an hour; 0: no budget is kept."""
+
+    def notice_hash(self) -> bytes:
+        """What a consent is pinned to: the notice in all languages, with what it covers."""
+        return sha256(
+            canonical_json(
+                {
+                    "v": "gov-notice/1",
+                    "purpose": self.code,
+                    "title": dict(self.title),
+                    "notice": dict(self.notice),
+                    "grants": {name: form.value for name, form in sorted(self.grants.items())},
+                    "retentionDays": self.retention_days,
+                }
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """All purposes in force at once. Its hash stands in every log entry that a decision under it makes."""
+
+    version: int
+    purposes: Mapping[str, Purpose]
+    body: bytes
+    """Canonical JSON: what is hashed, signed and stored."""
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of the body."""
+        return sha256(self.body)
+
+    def without_grant(self, purpose: str, coordinate: str, *, form: Form | None = None) -> Bundle:
+        """The next version, in which `purpose` grants `coordinate` no more, or only as `form`. Raises KeyError."""
+        narrowed = self.purposes[purpose]
+        grants = dict(narrowed.grants)
+        if form is None:
+            del grants[coordinate]
+        else:
+            grants[coordinate] = form
+        purposes = {**self.purposes, purpose: replace(narrowed, grants=grants)}
+        return _bundle(self.version + 1, purposes)
+
+
+def signed_text(bundle: Bundle) -> bytes:
+    """What the bundle key signs."""
+    return f"gov-bundle/1\n{bundle.version}\n{bundle.hash.hex()}\n".encode()
+
+
+def load_seed(text: str) -> Bundle:
+    """The bundle in the reviewed TOML file. Raises PurposeRefused naming the purpose and what it lacks."""
+    raw = tomllib.loads(text)
+    purposes = {code: _purpose(code, item) for code, item in raw["purpose"].items()}
+    return _bundle(int(raw["version"]), purposes)
+
+
+def parse_bundle(body: bytes) -> Bundle:
+    """The bundle in canonical JSON, as stored. Raises PurposeRefused."""
+    raw = json.loads(body)
+    if raw.get("v") != "gov-purposes/1":
+        raise PurposeRefused("not a bundle of purposes, version 1")
+    purposes = {code: _purpose(code, item) for code, item in raw["purposes"].items()}
+    bundle = _bundle(int(raw["version"]), purposes)
+    if bundle.body != body:
+        raise PurposeRefused("the bundle is not in canonical form")
+    return bundle
+
+
+def _bundle(version: int, purposes: Mapping[str, Purpose]) -> Bundle:
+    body = canonical_json(
+        {"v": "gov-purposes/1", "version": version, "purposes": {code: _plain(item) for code, item in purposes.items()}}
+    )
+    return Bundle(version=version, purposes=dict(purposes), body=body)
+
+
+def _purpose(code: str, raw: Mapping[str, Any]) -> Purpose:
+    try:
+        purpose = Purpose(
+            code=code,
+            title=dict(raw["title"]),
+            notice=dict(raw["notice"]),
+            basis=Basis(raw["basis"]),
+            law=raw.get("law", ""),
+            article=raw.get("article", ""),
+            agency=raw.get("agency", ""),
+            notice_state=NoticeState(raw.get("notice_state", "given")),
+            grants={coordinate: Form(form) for coordinate, form in raw.get("grants", {}).items()},
+            clients=frozenset(raw["clients"]),
+            roles=frozenset(raw.get("roles", ())),
+            relations=frozenset(Relation(item) for item in raw.get("relations", ())),
+            assurance=int(raw.get("assurance", 0)),
+            retention_days=int(raw["retention_days"]),
+            separate_consent=bool(raw.get("separate_consent", False)),
+            ends_on=dt.date.fromisoformat(str(raw["ends_on"])) if raw.get("ends_on") else None,
+            needs_reason=bool(raw.get("needs_reason", False)),
+            budget_hour=int(raw.get("budget_hour", 0)),
+        )
+    except (KeyError, ValueError) as malformed:
+        raise PurposeRefused(f"{code}: {malformed}") from malformed
+    _require_lawful(purpose)
+    return purpose
+
+
+def _require_lawful(purpose: Purpose) -> None:
+    """What the law asks of every purpose (PIPL 13, 17, 34)."""
+    for name, texts in (("title", purpose.title), ("notice", purpose.notice)):
+        if any(not texts.get(locale) for locale in LOCALES):
+            raise PurposeRefused(f"{purpose.code}: its {name} is not given in {' and '.join(LOCALES)}")
+    if purpose.basis is not Basis.CONSENT and not (purpose.law and purpose.article and purpose.agency):
+        raise PurposeRefused(f"{purpose.code}: a basis without consent names law, article and agency (PIPL 34)")
+    if purpose.basis is Basis.EMERGENCY and purpose.ends_on is None:
+        raise PurposeRefused(f"{purpose.code}: an emergency has an end")
+    if purpose.retention_days <= 0:
+        raise PurposeRefused(f"{purpose.code}: retention is a number of days (PIPL 19)")
+    if not purpose.clients:
+        raise PurposeRefused(f"{purpose.code}: no client acts under it")
+    discloses = {Form.PLAIN, Form.MASKED, Form.DERIVED} & set(purpose.grants.values())
+    if discloses and not purpose.relations:
+        raise PurposeRefused(f"{purpose.code}: it discloses, and says to whom by no relation")
+    asks_about_strangers = {Relation.VERIFIER, Relation.CONSENTED} & purpose.relations
+    if asks_about_strangers and purpose.budget_hour <= 0:
+        raise PurposeRefused(f"{purpose.code}: whoever may ask about anyone has a budget")
+
+
+def _plain(purpose: Purpose) -> dict[str, object]:
+    return {
+        "title": dict(purpose.title),
+        "notice": dict(purpose.notice),
+        "basis": purpose.basis.value,
+        "law": purpose.law,
+        "article": purpose.article,
+        "agency": purpose.agency,
+        "notice_state": purpose.notice_state.value,
+        "grants": {coordinate: form.value for coordinate, form in purpose.grants.items()},
+        "clients": sorted(purpose.clients),
+        "roles": sorted(purpose.roles),
+        "relations": sorted(relation.value for relation in purpose.relations),
+        "assurance": purpose.assurance,
+        "retention_days": purpose.retention_days,
+        "separate_consent": purpose.separate_consent,
+        "ends_on": purpose.ends_on.isoformat() if purpose.ends_on else "",
+        "needs_reason": purpose.needs_reason,
+        "budget_hour": purpose.budget_hour,
+    }

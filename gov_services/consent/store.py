@@ -1,0 +1,124 @@
+"""All SQL of `consent`, one statement a function. It decides nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from gov_services.consent.models import BundleRow, RelationRow, RevisionRow, StandingRow
+from gov_services.kit.database import ReadSession, Session
+
+
+async def newest_bundle_version(session: ReadSession) -> int | None:
+    """The version in force, or None before the first bundle is published."""
+    return (await session.execute(select(func.max(BundleRow.version)))).scalar()
+
+
+async def bundle(session: ReadSession, *, version: int) -> BundleRow:
+    """The bundle of that version."""
+    return (await session.execute(select(BundleRow).where(BundleRow.version == version))).scalar_one()
+
+
+async def relations(
+    session: ReadSession, *, citizen_ids: Sequence[UUID], actor_id: UUID, now: dt.datetime
+) -> Sequence[RelationRow]:
+    """Standing relations of one actor to these citizens."""
+    query = select(RelationRow).where(
+        RelationRow.citizen_id.in_(citizen_ids),
+        RelationRow.actor_id == actor_id,
+        RelationRow.since <= now,
+        or_(RelationRow.until.is_(None), RelationRow.until > now),
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def end_relations(
+    session: Session, *, citizen_id: UUID, actor_id: UUID, relation: str, case_id: UUID | None, now: dt.datetime
+) -> None:
+    """End the standing relation of that kind; one that does not stand stays as it is."""
+    await session.execute(
+        update(RelationRow)
+        .where(
+            RelationRow.citizen_id == citizen_id,
+            RelationRow.actor_id == actor_id,
+            RelationRow.relation == relation,
+            RelationRow.case_id.is_(None) if case_id is None else RelationRow.case_id == case_id,
+            RelationRow.until.is_(None),
+        )
+        .values(until=now)
+    )
+
+
+async def standing(
+    session: ReadSession, *, citizen_ids: Sequence[UUID], purpose: str, recipient: str
+) -> Sequence[StandingRow]:
+    """Consents of these citizens for one purpose and recipient, as they stand."""
+    query = select(StandingRow).where(
+        StandingRow.citizen_id.in_(citizen_ids), StandingRow.purpose == purpose, StandingRow.recipient == recipient
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def standing_by_id(session: ReadSession, *, consent_id: UUID, recipient: str) -> StandingRow | None:
+    """The consent of that name, if it was given to that recipient."""
+    query = select(StandingRow).where(StandingRow.consent_id == consent_id, StandingRow.recipient == recipient)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def consents_of(session: ReadSession, *, citizen_id: UUID) -> Sequence[StandingRow]:
+    """All consents of one citizen, as they stand."""
+    query = (
+        select(StandingRow)
+        .where(StandingRow.citizen_id == citizen_id)
+        .order_by(StandingRow.purpose, StandingRow.recipient)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def standing_for_update(
+    session: Session, *, citizen_id: UUID, purpose: str, recipient: str
+) -> StandingRow | None:
+    """The standing consent, locked until the transaction ends; None before the first revision."""
+    query = (
+        select(StandingRow)
+        .where(StandingRow.citizen_id == citizen_id, StandingRow.purpose == purpose, StandingRow.recipient == recipient)
+        .with_for_update()
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def save_standing(session: Session, revision: RevisionRow) -> None:
+    """Project `revision`. A second writer that did not see the first loses on the revision's own key."""
+    values = {
+        "number": revision.number,
+        "revision_id": revision.revision_id,
+        "consent_id": revision.consent_id,
+        "state": revision.state,
+        "scope": revision.scope,
+        "notice_hash": revision.notice_hash,
+        "expires_at": revision.expires_at,
+        "head": revision.hash,
+    }
+    key = {"citizen_id": revision.citizen_id, "purpose": revision.purpose, "recipient": revision.recipient}
+    statement = insert(StandingRow).values(**key, **values)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[StandingRow.citizen_id, StandingRow.purpose, StandingRow.recipient], set_=values
+        )
+    )
+
+
+async def revisions_of(
+    session: ReadSession, *, citizen_id: UUID, purpose: str, recipient: str
+) -> Sequence[RevisionRow]:
+    """The whole chain of one consent, oldest first."""
+    query = (
+        select(RevisionRow)
+        .where(RevisionRow.citizen_id == citizen_id, RevisionRow.purpose == purpose, RevisionRow.recipient == recipient)
+        .order_by(RevisionRow.number)
+    )
+    return (await session.execute(query)).scalars().all()

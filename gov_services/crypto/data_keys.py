@@ -1,0 +1,139 @@
+"""A citizen's data keys: made at registration, unwrapped when needed, destroyed once. It seals nothing itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import os
+from collections import OrderedDict
+from collections.abc import Iterable
+from uuid import UUID
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from gov_services.crypto import store
+from gov_services.crypto.keys import KEY_BYTES, DataClass, KeyProvider, KeyRefused, Wrapped
+from gov_services.crypto.models import DataKeyRow
+from gov_services.kit.database import ReadSession, Session
+
+LONGEST_CACHE_S = 60
+"""A destroyed key must stop opening everywhere within this time, also where no notice arrived."""
+FIRST_VERSION = 1
+
+
+class DataKey:
+    """One citizen's key of one class, unwrapped. It shows itself to nobody."""
+
+    __slots__ = ("_key", "citizen_id", "data_class", "version")
+
+    def __init__(self, key: bytes, *, citizen_id: UUID, data_class: DataClass, version: int) -> None:
+        if len(key) != KEY_BYTES:
+            raise KeyRefused(f"a data key is {KEY_BYTES} bytes")
+        self._key = key
+        self.citizen_id = citizen_id
+        self.data_class = data_class
+        self.version = version
+
+    def __repr__(self) -> str:
+        return f"DataKey(data_class={self.data_class.value!r}, version={self.version})"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a data key does not leave the process")
+
+    def derive(self, label: bytes, length: int = KEY_BYTES) -> bytes:
+        """A key of its own for each use (HKDF-Expand, RFC 5869)."""
+        return HKDFExpand(algorithm=SHA256(), length=length, info=b"gov-data-key/1 " + label).derive(self._key)
+
+    def tag(self, label: bytes) -> bytes:
+        """16 bytes that stand for the citizen under `label`; without the key they tell nothing and match nothing."""
+        return hmac.digest(self.derive(b"tag"), label, hashlib.sha256)[:16]
+
+    @property
+    def commitment(self) -> bytes:
+        """Commits to the key: GCM alone does not, and one ciphertext could be made to open under two keys."""
+        return self.derive(b"commitment")
+
+
+class DataKeys:
+    """Data keys of all citizens, for one composition. Unwrapped ones are remembered for a minute at most."""
+
+    def __init__(
+        self, provider: KeyProvider, *, cache_seconds: int = LONGEST_CACHE_S, cache_size: int = 10_000
+    ) -> None:
+        if cache_seconds > LONGEST_CACHE_S:
+            raise ValueError(f"unwrapped keys are remembered for {LONGEST_CACHE_S} s at most")
+        self._provider = provider
+        self._lifetime = dt.timedelta(seconds=cache_seconds)
+        self._size = cache_size
+        self._cache: OrderedDict[tuple[UUID, DataClass], tuple[DataKey, dt.datetime]] = OrderedDict()
+
+    async def create(
+        self, session: Session, *, citizen_id: UUID, classes: Iterable[DataClass], now: dt.datetime
+    ) -> None:
+        """Make a new citizen's keys, in the transaction of their registration. A tombstone refuses it."""
+        for data_class in classes:
+            key = DataKey(os.urandom(KEY_BYTES), citizen_id=citizen_id, data_class=data_class, version=FIRST_VERSION)
+            wrapped = self._provider.wrap(data_class, key._key)
+            session.add(
+                DataKeyRow(
+                    citizen_id=citizen_id,
+                    data_class=data_class.value,
+                    version=key.version,
+                    kek_id=wrapped.kek_id,
+                    wrapped=wrapped.blob,
+                    commitment=key.commitment,
+                    created_at=now,
+                    destroyed_at=None,
+                    reason=None,
+                )
+            )
+        await session.flush()
+
+    async def load(
+        self, session: ReadSession, *, citizen_ids: Iterable[UUID], data_class: DataClass, now: dt.datetime
+    ) -> dict[UUID, DataKey]:
+        """The keys of these citizens. One whose key is destroyed, or was never made, is absent. Raises KeyRefused."""
+        found: dict[UUID, DataKey] = {}
+        missing = []
+        for citizen_id in citizen_ids:
+            remembered = self._cache.get((citizen_id, data_class))
+            if remembered is not None and now < remembered[1]:
+                found[citizen_id] = remembered[0]
+            else:
+                missing.append(citizen_id)
+        if missing:
+            for row in await store.standing(session, citizen_ids=missing, data_class=data_class.value):
+                found[row.citizen_id] = self._unwrap(row, data_class)
+                self._remember(found[row.citizen_id], now=now)
+        return found
+
+    async def shred(
+        self, session: Session, *, citizen_id: UUID, data_class: DataClass, reason: str, now: dt.datetime
+    ) -> None:
+        """Destroy the key. What was sealed under it is unreadable from the commit on, here; elsewhere within 60 s."""
+        await store.destroy(session, citizen_id=citizen_id, data_class=data_class.value, reason=reason, now=now)
+        self._cache.pop((citizen_id, data_class), None)
+
+    def forget(self, citizen_id: UUID) -> None:
+        """Drop what is remembered of a citizen, on a notice that a key was destroyed."""
+        for data_class in DataClass:
+            self._cache.pop((citizen_id, data_class), None)
+
+    def _unwrap(self, row: DataKeyRow, data_class: DataClass) -> DataKey:
+        if row.wrapped is None:
+            raise KeyRefused("a key that is not destroyed has no wrapped form")
+        plain = self._provider.unwrap(data_class, Wrapped(row.kek_id, row.wrapped))
+        key = DataKey(plain, citizen_id=row.citizen_id, data_class=data_class, version=row.version)
+        if not hmac.compare_digest(key.commitment, row.commitment):
+            raise KeyRefused("the key is not the one that was committed to")
+        return key
+
+    def _remember(self, key: DataKey, *, now: dt.datetime) -> None:
+        self._cache[key.citizen_id, key.data_class] = (key, now + self._lifetime)
+        self._cache.move_to_end((key.citizen_id, key.data_class))
+        while len(self._cache) > self._size:
+            self._cache.popitem(last=False)

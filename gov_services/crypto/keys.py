@@ -1,0 +1,208 @@
+"""Key-encryption keys and where they live: a port, and local files behind it. It encrypts no data."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from gov_services.kit.canonical import sha256
+
+KEY_BYTES = 32
+DATABASE_ROOMS = ("identity", "permits", "payments", "healthcode", "privacy", "audit", "worker")
+SIGNING_NAMES = (
+    "access-token",
+    "assertion",
+    "manifest",
+    "bundle",
+    "log",
+    "licence",
+    "health-code",
+    "receipt",
+    "upload",
+)
+
+
+class DataClass(StrEnum):
+    """What a data key is for. A room can open its own classes only."""
+
+    IDENTITY = "identity"
+    PERMITS = "permits"
+    PAYMENTS = "payments"
+    HEALTH = "health"
+    AUDIT = "audit"
+
+
+class KeyRefused(Exception):
+    """A key is missing, laxly kept, malformed, or not the one that wrapped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A data key under a key-encryption key."""
+
+    kek_id: str
+    """`<class>/<epoch>`: which key-encryption key wrapped it."""
+    blob: bytes
+
+
+class KeyProvider(Protocol):
+    """Holds key-encryption keys of the classes it was given, and no others."""
+
+    def wrap(self, data_class: DataClass, key: bytes) -> Wrapped:
+        """Wrap a data key under the newest epoch. Raises KeyRefused."""
+        ...
+
+    def unwrap(self, data_class: DataClass, wrapped: Wrapped) -> bytes:
+        """The data key. Raises KeyRefused."""
+        ...
+
+
+class LocalKeyProvider:
+    """Key-encryption keys in files: `<directory>/kek/<class>/<epoch>.key`, 64 hexadecimal digits, ours alone to read.
+
+    AES-KW (RFC 3394): keys are random and single, so that no nonce is needed and a wrong key is found out.
+    """
+
+    def __init__(self, directory: Path, classes: Iterable[DataClass]) -> None:
+        """Read the keys of `classes`. Raises KeyRefused where a file is missing or others could read it."""
+        self._keys: dict[DataClass, dict[str, bytes]] = {}
+        for data_class in classes:
+            folder = directory / "kek" / data_class.value
+            require_private_directory(folder)
+            epochs = {path.stem: _read_key(path) for path in sorted(folder.glob("*.key"))}
+            if not epochs:
+                raise KeyRefused(f"there is no key-encryption key of class {data_class.value} (gov-services keys init)")
+            self._keys[data_class] = epochs
+
+    def __repr__(self) -> str:
+        return f"LocalKeyProvider(classes={sorted(self._keys)})"
+
+    def wrap(self, data_class: DataClass, key: bytes) -> Wrapped:
+        """See KeyProvider."""
+        epochs = self._epochs(data_class)
+        newest = max(epochs)
+        return Wrapped(f"{data_class.value}/{newest}", aes_key_wrap(epochs[newest], key))
+
+    def unwrap(self, data_class: DataClass, wrapped: Wrapped) -> bytes:
+        """See KeyProvider."""
+        named, _, epoch = wrapped.kek_id.partition("/")
+        key = self._epochs(data_class).get(epoch)
+        if named != data_class.value or key is None:
+            raise KeyRefused(f"key-encryption key {wrapped.kek_id} is not held here")
+        try:
+            return aes_key_unwrap(key, wrapped.blob)
+        except (InvalidUnwrap, ValueError) as wrong:
+            raise KeyRefused(f"the key was not wrapped under {wrapped.kek_id}") from wrong
+
+    def _epochs(self, data_class: DataClass) -> dict[str, bytes]:
+        try:
+            return self._keys[data_class]
+        except KeyError:
+            raise KeyRefused(f"keys of class {data_class.value} are not held here") from None
+
+
+def init_keys(directory: Path) -> list[str]:
+    """Make every key and password of an installation that is not there yet; the names of those made. Never overwrites.
+
+    Key-encryption keys (epoch 0001), the root of blind indexes, a signing key of each name, a database password a room.
+    """
+    made: list[str] = []
+    _make_directory(directory)
+    for data_class in DataClass:
+        folder = directory / "kek" / data_class.value
+        if not list(folder.glob("*.key")):
+            _write(folder / "0001.key", secrets.token_hex(KEY_BYTES), directory)
+            made.append(f"kek/{data_class.value}/0001")
+    if not (directory / "blind-index" / "0001.key").exists():
+        _write(directory / "blind-index" / "0001.key", secrets.token_hex(KEY_BYTES), directory)
+        made.append("blind-index/0001")
+    for name in SIGNING_NAMES:
+        if not list((directory / "signing" / name).glob("*.pem")):
+            made.append(f"signing/{name}/{add_signing_key(directory, name)}")
+    for room in DATABASE_ROOMS:
+        if not (directory / "db" / room).exists():
+            _write(directory / "db" / room, secrets.token_urlsafe(24), directory)
+            made.append(f"db/{room}")
+    return made
+
+
+def add_signing_key(directory: Path, name: str) -> str:
+    """Make a signing key of that name beside those there are; the newest signs, all verify. Returns its id.
+
+    The file's name begins with its place in the order, so that the newest is found without asking the file system's
+    clock; the id ends with eight digits of the public key's hash.
+    """
+    folder = directory / "signing" / name
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    key_id = f"{len(list(folder.glob('*.pem'))) + 1:04d}-{sha256(public).hex()[:8]}"
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    _write(folder / f"{key_id}.pem", text, directory)
+    (folder / f"{key_id}.pub").write_text(public.hex() + "\n")
+    return key_id
+
+
+def read_secret(path: Path) -> str:
+    """The text of a file that only its owner may read, and that is ours. Raises KeyRefused."""
+    try:
+        found = path.stat()
+    except OSError as missing:
+        raise KeyRefused(f"{path.name} is not there or not readable (gov-services keys init)") from missing
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise KeyRefused(f"{path} can be read by others: chmod 600")
+    if found.st_uid != os.geteuid():
+        raise KeyRefused(f"{path} belongs to another user")
+    return path.read_text()
+
+
+def require_private_directory(path: Path) -> None:
+    """Refuse a directory of keys that others may write to, or that is not there. Raises KeyRefused."""
+    try:
+        found = path.stat()
+    except OSError as missing:
+        raise KeyRefused(f"{path.name} is not there or not readable (gov-services keys init)") from missing
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise KeyRefused(f"{path} can be entered by others: chmod 700")
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(read_secret(path).strip())
+    except ValueError:
+        raise KeyRefused(f"{path.name} is not {KEY_BYTES} bytes in hexadecimal") from None
+    if len(key) != KEY_BYTES:
+        raise KeyRefused(f"{path.name} is not {KEY_BYTES} bytes in hexadecimal")
+    return key
+
+
+def read_root(directory: Path, name: str) -> bytes:
+    """The newest root key called `name` (of blind indexes), 32 bytes. Raises KeyRefused."""
+    folder = directory / name
+    require_private_directory(folder)
+    paths = sorted(folder.glob("*.key"))
+    if not paths:
+        raise KeyRefused(f"there is no {name} (gov-services keys init)")
+    return _read_key(paths[-1])
+
+
+def _make_directory(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write(path: Path, text: str, root: Path) -> None:
+    for folder in reversed([path.parent, *path.parent.parents]):
+        if folder == root or root in folder.parents:
+            _make_directory(folder)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n" if not text.endswith("\n") else text)

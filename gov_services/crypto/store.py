@@ -1,0 +1,37 @@
+"""All SQL of `crypto`: the wrapped data keys. It wraps and unwraps nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from gov_services.crypto.models import DataKeyRow
+from gov_services.kit.database import ReadSession, Session
+
+
+async def standing(session: ReadSession, *, citizen_ids: Collection[UUID], data_class: str) -> Sequence[DataKeyRow]:
+    """Keys of these citizens that are not destroyed."""
+    query = select(DataKeyRow).where(
+        DataKeyRow.citizen_id.in_(citizen_ids),
+        DataKeyRow.data_class == data_class,
+        DataKeyRow.destroyed_at.is_(None),
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def destroy(session: Session, *, citizen_id: UUID, data_class: str, reason: str, now: dt.datetime) -> int:
+    """Overwrite the wrapped keys of one citizen and class; how many stood. The trigger lets nothing bring them back."""
+    statement = (
+        update(DataKeyRow)
+        .where(
+            DataKeyRow.citizen_id == citizen_id,
+            DataKeyRow.data_class == data_class,
+            DataKeyRow.destroyed_at.is_(None),
+        )
+        .values(wrapped=None, destroyed_at=now, reason=reason)
+        .returning(DataKeyRow.version)
+    )
+    return len((await session.execute(statement)).all())

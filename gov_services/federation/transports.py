@@ -1,0 +1,43 @@
+"""What the executor asks of a way to reach a subgraph. It reaches none itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubgraphRequest:
+    """One fetch: `document` is fixed when the plan is made, only `variables` differ from request to request."""
+
+    subgraph: str
+    document: str
+    document_hash: str
+    operation_kind: str
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubgraphResponse:
+    """A subgraph's answer, as the GraphQL specification shapes it (§7.1)."""
+
+    data: Mapping[str, Any] | None
+    errors: Sequence[Mapping[str, Any]] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SubgraphUnavailable(Exception):
+    """The subgraph gave no GraphQL answer at all. Its fields are null and the rest of the plan goes on."""
+
+    def __init__(self, subgraph: str) -> None:
+        super().__init__(subgraph)
+        self.subgraph = subgraph
+
+
+class Transport(Protocol):
+    """A way to one subgraph."""
+
+    async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
+        """Carry one fetch. `context` is the caller's of `Engine.execute`. Raises SubgraphUnavailable."""
+        ...

@@ -1,0 +1,83 @@
+"""The gateway's composition root: keys, manifest, supergraph and transports become one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+from redis.asyncio import Redis
+
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.federation.engine import Engine
+from gov_services.federation.transports import Transport
+from gov_services.gateway.authenticate import Authenticator
+from gov_services.gateway.documents import Documents
+from gov_services.gateway.http import GraphQLEndpoint
+from gov_services.gateway.limits import Limits, RateLimiter
+from gov_services.gateway.pipeline import Pipeline
+from gov_services.gateway.refusals import RefusalSink
+from gov_services.gateway.transport import AssertionSigner, HttpTransport, InProcessTransport, SubgraphHandle
+from gov_services.kit.clock import Clock
+from gov_services.kit.manifest import Manifest
+from gov_services.kit.settings import Settings
+
+SUPERGRAPH = "supergraph.graphql"
+MakeTransport = Callable[[str, AssertionSigner], Transport]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The front door, wired."""
+
+    endpoint: GraphQLEndpoint
+    engine: Engine
+    pipeline: Pipeline
+
+
+def in_process(subgraphs: Mapping[str, SubgraphHandle]) -> MakeTransport:
+    """Transports to subgraphs of this very process."""
+    return lambda name, signer: InProcessTransport(name, subgraphs[name], signer)
+
+
+def over_http(urls: Mapping[str, str], client: httpx.AsyncClient) -> MakeTransport:
+    """Transports to subgraphs elsewhere."""
+    return lambda name, signer: HttpTransport(name, urls[name], signer, client)
+
+
+def create_gateway(
+    settings: Settings,
+    *,
+    manifest: Manifest,
+    transports: MakeTransport,
+    subgraphs: tuple[str, ...],
+    refusals: RefusalSink,
+    clock: Clock,
+    valkey: Redis,
+    limits: Limits | None = None,
+    rate: RateLimiter | None = None,
+) -> Gateway:
+    """Wire the gateway over the committed supergraph and a verified `manifest`."""
+    limits = limits or Limits()
+    signer = AssertionSigner(SigningKey.load(settings.secrets_directory, "assertion"), clock)
+    engine = Engine(
+        (settings.graph_directory / SUPERGRAPH).read_text(),
+        transports={name: transports(name, signer) for name in subgraphs},
+    )
+    documents = Documents(manifest, engine, limits=limits, allow_adhoc=settings.development)
+    documents.warm()
+    pipeline = Pipeline(
+        authenticator=Authenticator(
+            VerifyKeys.load(settings.secrets_directory, "access-token"), issuer=settings.public_url
+        ),
+        documents=documents,
+        limits=limits,
+        rate=rate or RateLimiter(valkey),
+        engine=engine,
+        refusals=refusals,
+        clock=clock,
+    )
+    origins = frozenset(item.strip() for item in settings.cors_origins.split(",") if item.strip())
+    return Gateway(
+        GraphQLEndpoint(pipeline, body_bytes=limits.body_bytes, origins=origins), engine=engine, pipeline=pipeline
+    )

@@ -1,0 +1,99 @@
+"""Id of a document → trusted document, planned. Ad-hoc documents exist in development only. It decides no purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gov_services.federation.engine import DocumentInvalid as EngineRefused
+from gov_services.federation.engine import Engine, Prepared
+from gov_services.gateway.errors import BadRequest, DocumentInvalid, DocumentUnknown
+from gov_services.gateway.limits import Limits
+from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.errors import Unauthenticated
+from gov_services.kit.manifest import Manifest
+
+ADHOC = "adhoc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """The document of one request, with its plan."""
+
+    id: str
+    prepared: Prepared
+    manifest_version: int
+    personal_variables: bool
+    adhoc_purpose: str | None = None
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it only reads."""
+        return self.prepared.kind == "query"
+
+
+class Documents:
+    """The registered documents, and in development any other."""
+
+    def __init__(self, manifest: Manifest, engine: Engine, *, limits: Limits, allow_adhoc: bool) -> None:
+        self._manifest = manifest
+        self._engine = engine
+        self._limits = limits
+        self._allow_adhoc = allow_adhoc
+        self._prepared: dict[str, Prepared] = {}
+
+    def warm(self) -> None:
+        """Plan every registered document, so that no citizen waits for it."""
+        for document in self._manifest.documents.values():
+            self._plan(document.id, document.body, document.name)
+
+    def select(
+        self, actor: Actor, *, document_id: str | None, text: str | None, name: str | None, headers: Mapping[str, str]
+    ) -> Selected:
+        """The document that is asked for. Raises DocumentUnknown, Unauthenticated, BadRequest, DocumentInvalid."""
+        if document_id is not None:
+            return self._trusted(actor, document_id)
+        if text is None:
+            raise BadRequest(problem="documentId")
+        if not self._allow_adhoc:
+            raise DocumentUnknown
+        purpose = headers.get("gov-purpose")
+        if not purpose:
+            raise BadRequest(problem="Gov-Purpose")
+        return self._adhoc(text, name, purpose)
+
+    def _trusted(self, actor: Actor, document_id: str) -> Selected:
+        document = self._manifest.documents.get(document_id.removeprefix("sha256:"))
+        if document is None:
+            raise DocumentUnknown
+        if document.sign_in == "required" and actor.kind is ActorKind.ANONYMOUS:
+            raise Unauthenticated
+        if actor.kind is not ActorKind.ANONYMOUS and actor.client_id not in document.clients:
+            raise DocumentUnknown
+        return Selected(
+            id=document.id,
+            prepared=self._plan(document.id, document.body, document.name),
+            manifest_version=self._manifest.version,
+            personal_variables=document.personal_variables,
+        )
+
+    def _adhoc(self, text: str, name: str | None, purpose: str) -> Selected:
+        self._limits.check_text(text)
+        try:
+            prepared = self._engine.prepare(text, name)
+        except EngineRefused as refused:
+            raise DocumentInvalid(problem="; ".join(error.message for error in refused.errors[:3])) from refused
+        self._limits.check_shape(prepared.document)
+        return Selected(
+            id=ADHOC,
+            prepared=prepared,
+            manifest_version=self._manifest.version,
+            personal_variables=True,
+            adhoc_purpose=purpose,
+        )
+
+    def _plan(self, document_id: str, body: str, name: str) -> Prepared:
+        prepared = self._prepared.get(document_id)
+        if prepared is None:
+            prepared = self._prepared[document_id] = self._engine.prepare(body, name)
+        return prepared

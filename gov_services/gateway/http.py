@@ -1,0 +1,212 @@
+"""GraphQL over HTTP, as one ASGI application: bytes to GraphQLRequest and back. It answers no question itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from gov_services.gateway.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    NotAcceptable,
+    RequestTooLarge,
+    UnsupportedMediaType,
+    formatted,
+    status_of,
+)
+from gov_services.gateway.pipeline import GraphQLAnswer, GraphQLRequest, Pipeline
+from gov_services.kit.errors import LOCALES
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+_BASE_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"Accept, Accept-Language, Origin"),
+)
+
+
+class GraphQLEndpoint:
+    """The ASGI application behind `/graphql`."""
+
+    def __init__(self, pipeline: Pipeline, *, body_bytes: int, origins: frozenset[str]) -> None:
+        self._pipeline = pipeline
+        self._body_bytes = body_bytes
+        self._origins = origins
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        locale = negotiate_locale(headers.get("accept-language", ""))
+        cors = self._cors(headers.get("origin"))
+        if scope["method"] == "OPTIONS":
+            await _send(send, 204, b"", [*cors, (b"access-control-max-age", b"600")])
+            return
+        media_type = JSON
+        try:
+            media_type = negotiate_media_type(headers.get("accept", ""))
+            request = await self._read(scope, receive, headers, locale)
+        except (BadRequest, RequestTooLarge) as refused:
+            body = {"errors": [formatted(refused, locale=locale, request_id="")]}
+            await self._respond(send, status_of(refused), body, media_type, cors)
+            return
+        answer = await self._pipeline.answer(request)
+        await self._respond(send, http_status(answer, media_type), answer.body, media_type, cors, answer)
+
+    async def _read(self, scope: Any, receive: Any, headers: Mapping[str, str], locale: str) -> GraphQLRequest:
+        address = (scope.get("client") or ("", 0))[0]
+        if scope["method"] == "GET":
+            require_preflight(headers)
+            return _parse(_of_query_string(scope["query_string"]), headers, locale, address, by_get=True)
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(problem=scope["method"])
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            raise UnsupportedMediaType(problem="Content-Type")
+        body = await self._body(receive)
+        try:
+            raw = json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadRequest(problem="JSON") from None
+        if not isinstance(raw, dict):
+            raise BadRequest(problem="JSON")  # no batches: one request, one purpose, one line in the log
+        return _parse(raw, headers, locale, address, by_get=False)
+
+    async def _body(self, receive: Any) -> bytes:
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._body_bytes:
+                raise RequestTooLarge
+            parts.append(part)
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+    def _cors(self, origin: str | None) -> list[tuple[bytes, bytes]]:
+        if origin is None or origin not in self._origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-headers", b"Authorization, Content-Type, Accept-Language, Gov-Preflight"),
+        ]
+
+    async def _respond(
+        self,
+        send: Any,
+        status: int,
+        body: dict[str, Any],
+        media_type: str,
+        headers: list[tuple[bytes, bytes]],
+        answer: GraphQLAnswer | None = None,
+    ) -> None:
+        extra = [(b"content-type", f"{media_type}; charset=utf-8".encode())]
+        if answer is not None:
+            extra.append((b"gov-request-id", answer.request_id.encode()))
+        if status == 401:
+            extra.append((b"www-authenticate", b"Bearer"))
+        if status == 405:
+            extra.append((b"allow", b"GET, POST"))
+        await _send(send, status, orjson.dumps(body), [*extra, *headers])
+
+
+async def _send(send: Any, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*_BASE_HEADERS, length, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def http_status(answer: GraphQLAnswer, media_type: str) -> int:
+    """GraphQL over HTTP §6.4: in application/json a well-formed request is answered 200, whatever the document did."""
+    if media_type == GRAPHQL_RESPONSE or answer.status not in (400,):
+        return answer.status
+    return 200
+
+
+def negotiate_media_type(accept: str) -> str:
+    """The media type to answer in: the newer where it is asked for, else JSON. Raises NotAcceptable."""
+    wanted = [item.partition(";")[0].strip().lower() for item in accept.split(",") if item.strip()]
+    if GRAPHQL_RESPONSE in wanted:
+        return GRAPHQL_RESPONSE
+    if not wanted or JSON in wanted or "*/*" in wanted or "application/*" in wanted:
+        return JSON
+    raise NotAcceptable(problem="Accept")
+
+
+def negotiate_locale(accept_language: str) -> str:
+    """The locale that the client likes best among ours; Chinese where it does not say."""
+    ranked = []
+    for position, item in enumerate(accept_language.split(",")):
+        tag, _, parameters = item.strip().partition(";")
+        try:
+            quality = float(parameters.strip().removeprefix("q=")) if parameters else 1.0
+        except ValueError:
+            quality = 0.0
+        ranked.append((-quality, position, tag.lower()))
+    for quality, _, tag in sorted(ranked):
+        if quality == 0:
+            continue
+        for locale in LOCALES:
+            if tag and (tag == locale.lower() or tag.partition("-")[0] == locale.partition("-")[0]):
+                return locale
+    return LOCALES[0]
+
+
+def require_preflight(headers: Mapping[str, str]) -> None:
+    """Refuse a GET that a page of another origin could have caused. Raises UnsupportedMediaType."""
+    asks_first = "authorization" in headers or "gov-preflight" in headers or headers.get("content-type") == JSON
+    simple_accept = GRAPHQL_RESPONSE not in headers.get("accept", "")
+    if simple_accept and not asks_first:
+        raise UnsupportedMediaType(problem="Gov-Preflight")
+
+
+def _of_query_string(query: bytes) -> dict[str, Any]:
+    raw: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()}
+    for name in ("variables", "extensions"):
+        if name in raw:
+            try:
+                raw[name] = json.loads(raw[name])
+            except (ValueError, RecursionError):
+                raise BadRequest(problem=name) from None
+    return raw
+
+
+def _parse(
+    raw: Mapping[str, Any], headers: Mapping[str, str], locale: str, address: str, *, by_get: bool
+) -> GraphQLRequest:
+    variables = raw.get("variables") or {}
+    extensions = raw.get("extensions") or {}
+    if not isinstance(variables, dict):
+        raise BadRequest(problem="variables")
+    if not isinstance(extensions, dict):
+        raise BadRequest(problem="extensions")
+    text, name = raw.get("query"), raw.get("operationName")
+    if not isinstance(text, str | None) or not isinstance(name, str | None):
+        raise BadRequest(problem="query")
+    return GraphQLRequest(
+        document_id=_document_id(raw, extensions),
+        text=text,
+        operation_name=name,
+        variables=variables,
+        by_get=by_get,
+        headers=headers,
+        address=address,
+        locale=locale,
+    )
+
+
+def _document_id(raw: Mapping[str, Any], extensions: Mapping[str, Any]) -> str | None:
+    """`documentId`, or the hash of Apollo's persisted queries; both name the document by the SHA-256 of its text."""
+    found = raw.get("documentId")
+    if found is None:
+        persisted = extensions.get("persistedQuery")
+        if persisted is None:
+            return None
+        found = persisted.get("sha256Hash") if isinstance(persisted, dict) else persisted
+    if not isinstance(found, str):
+        raise BadRequest(problem="documentId")
+    return found

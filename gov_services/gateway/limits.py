@@ -1,0 +1,206 @@
+"""How much a request may ask for, and how often. Counting people is `consent.budgets`', not this."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gov_services.gateway.errors import (
+    DocumentInvalid,
+    LimitsUnavailable,
+    TooComplex,
+    TooManyRequests,
+    VariablesRefused,
+)
+from gov_services.kit.actor import Actor, ActorKind
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLSyntaxError,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    parse,
+)
+
+DEFAULT_PAGE = 10
+"""What a connection costs when a document names no `first`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that any request may be."""
+
+    body_bytes: int = 64 * 1024
+    tokens: int = 2000
+    depth: int = 12
+    aliases: int = 20
+    root_fields: int = 10
+    cost: int = 5000
+    string_length: int = 10_000
+    list_length: int = 100
+    variable_depth: int = 8
+
+    def check_text(self, text: str) -> None:
+        """Refuse a text with too many tokens before any more is done with it. Raises TooComplex, DocumentInvalid."""
+        try:
+            parse(text, no_location=True, max_tokens=self.tokens)
+        except GraphQLSyntaxError as malformed:
+            if "token limit" in malformed.message or "tokens" in malformed.message:
+                raise TooComplex(measure="tokens", found=f"> {self.tokens}", most=self.tokens) from None
+            raise DocumentInvalid(problem=malformed.message) from None
+
+    def check_shape(self, document: DocumentNode) -> None:
+        """Refuse a document that is too deep or has too many aliases or root fields. Raises TooComplex."""
+        shape = _Shape(document, {}, self.cost)
+        for measure, found, most in (
+            ("depth", shape.depth, self.depth),
+            ("aliases", shape.aliases, self.aliases),
+            ("root fields", shape.root_fields, self.root_fields),
+        ):
+            if found > most:
+                raise TooComplex(measure=measure, found=found, most=most)
+
+    def check_cost(self, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+        """Refuse what would cost too much with these variables. Raises TooComplex."""
+        cost = _Shape(document, variables, self.cost).cost
+        if cost > self.cost:
+            raise TooComplex(measure="cost", found=cost, most=self.cost)
+
+    def check_variables(self, variables: Mapping[str, Any]) -> None:
+        """Refuse values longer, wider or deeper than any field of ours takes. Raises VariablesRefused."""
+        for name, value in variables.items():
+            self._check_value(name, value, depth=0)
+
+    def _check_value(self, name: str, value: object, *, depth: int) -> None:
+        if isinstance(value, str):
+            too_much = len(value) > self.string_length
+        elif isinstance(value, list | dict):
+            too_much = len(value) > self.list_length or depth >= self.variable_depth
+        else:
+            too_much = isinstance(value, int) and abs(value) > 2**63
+        if too_much:
+            raise VariablesRefused(variable=f"${name}")
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for child in children:
+            self._check_value(name, child, depth=depth + 1)
+
+
+class _Shape:
+    """Depth, aliases, root fields and cost of the one operation in a document, fragments followed.
+
+    A field costs one; what lies under a field with a `first` argument costs that many times as much.
+    """
+
+    def __init__(self, document: DocumentNode, variables: Mapping[str, Any], most: int) -> None:
+        self._fragments = {
+            item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)
+        }
+        self._variables = variables
+        self._most = most
+        self.depth = self.aliases = self.root_fields = self.cost = 0
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                self._walk(definition.selection_set, depth=1, factor=1)
+
+    def _walk(self, selections: SelectionSetNode, *, depth: int, factor: int) -> None:
+        if self.cost > 100 * self._most:
+            return  # far past every limit already: fragments could make this walk itself the attack
+        for selection in selections.selections:
+            if isinstance(selection, FieldNode):
+                self._field(selection, depth=depth, factor=factor)
+            elif isinstance(selection, InlineFragmentNode):
+                self._walk(selection.selection_set, depth=depth, factor=factor)
+            elif isinstance(selection, FragmentSpreadNode):
+                fragment = self._fragments.get(selection.name.value)
+                if fragment is not None:
+                    self._walk(fragment.selection_set, depth=depth, factor=factor)
+
+    def _field(self, field: FieldNode, *, depth: int, factor: int) -> None:
+        self.depth = max(self.depth, depth)
+        self.aliases += field.alias is not None
+        self.root_fields += depth == 1
+        self.cost += factor
+        if field.selection_set is not None:
+            self._walk(field.selection_set, depth=depth + 1, factor=factor * self._page(field))
+
+    def _page(self, field: FieldNode) -> int:
+        for argument in field.arguments or ():
+            if argument.name.value == "first":
+                value = argument.value
+                if isinstance(value, IntValueNode):
+                    return max(1, int(value.value))
+                if isinstance(value, VariableNode):
+                    given = self._variables.get(value.name.value)
+                    return max(1, given) if isinstance(given, int) else DEFAULT_PAGE
+        return 1
+
+
+# Generic cell rate algorithm on Valkey's own clock: one number a caller, exact between processes.
+_GCRA = """
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local tat = tonumber(redis.call('GET', KEYS[1]) or now)
+if tat < now then tat = now end
+local allow_at = tat + interval - burst
+if now < allow_at then return allow_at - now end
+redis.call('SET', KEYS[1], tat + interval, 'PX', math.ceil((tat + interval - now) / 1000) + 1)
+return 0
+"""
+
+
+class RateLimiter:
+    """Requests a caller may make: `per_second` on average, `burst` at once."""
+
+    def __init__(self, client: Redis, *, per_second: float = 20, burst: int = 60) -> None:
+        self._script = client.register_script(_GCRA)
+        self._interval_us = int(1_000_000 / per_second)
+        self._burst_us = self._interval_us * burst
+        self._local = LocalLimiter(interval_s=1 / per_second, burst=burst)
+
+    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float) -> None:
+        """Count one request. Raises TooManyRequests; LimitsUnavailable where nothing may go uncounted."""
+        caller = f"{actor.ref}:{actor.id}" if actor.kind is not ActorKind.ANONYMOUS else f"address:{address}"
+        try:
+            wait_us = int(await self._script(keys=[f"rate:{{{caller}}}"], args=[self._interval_us, self._burst_us]))
+        except (RedisError, OSError):
+            # Without counters that all processes share, those who signed in are counted in this process alone;
+            # strangers and relying parties wait (ARCHITECTURE §4.18).
+            if actor.kind not in (ActorKind.CITIZEN, ActorKind.STAFF) or not is_query:
+                raise LimitsUnavailable from None
+            wait_us = int(self._local.take(caller, monotonic_s=monotonic_s) * 1_000_000)
+        if wait_us > 0:
+            raise TooManyRequests(retry_after_s=math.ceil(wait_us / 1_000_000))
+
+
+class LocalLimiter:
+    """The same rule within one process, for so many callers; the longest unseen is forgotten first."""
+
+    def __init__(self, *, interval_s: float, burst: int, capacity: int = 50_000) -> None:
+        self._interval_s = interval_s
+        self._tolerance_s = interval_s * burst
+        self._capacity = capacity
+        self._arrivals: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, caller: str, *, monotonic_s: float) -> float:
+        """Count one; returns seconds to wait, 0 when it was counted."""
+        arrival = max(self._arrivals.pop(caller, monotonic_s), monotonic_s)
+        wait = arrival + self._interval_s - self._tolerance_s - monotonic_s
+        if wait > 0:
+            self._arrivals[caller] = arrival
+            return wait
+        self._arrivals[caller] = arrival + self._interval_s
+        if len(self._arrivals) > self._capacity:
+            self._arrivals.popitem(last=False)
+        return 0.0

@@ -1,0 +1,196 @@
+"""One request, straight down: authenticate, document, limits, plan, execute. It knows no HTTP and no domain."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+from graphql.execution.values import get_variable_values
+
+from gov_services.federation.engine import Engine, ExecutionResult
+from gov_services.gateway.authenticate import Authenticator, bearer_of
+from gov_services.gateway.documents import Documents, Selected
+from gov_services.gateway.errors import (
+    UNAVAILABLE_CODES,
+    MethodNotAllowed,
+    VariablesRefused,
+    formatted,
+    status_of,
+)
+from gov_services.gateway.limits import Limits, RateLimiter
+from gov_services.gateway.refusals import RefusalSink
+from gov_services.gateway.transport import GatewayCall
+from gov_services.kit.actor import ANONYMOUS, Actor
+from gov_services.kit.clock import Clock
+from gov_services.kit.errors import ServiceError, Unauthenticated, Unavailable
+from gov_services.kit.ids import new_id
+from graphql import OperationDefinitionNode
+
+_log = structlog.get_logger("gov_services.gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphQLRequest:
+    """What a client asks, once HTTP is taken off."""
+
+    document_id: str | None
+    text: str | None = None
+    operation_name: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    by_get: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Lower-case names."""
+    address: str = ""
+    locale: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphQLAnswer:
+    """What the client gets, before HTTP is put on."""
+
+    body: dict[str, Any]
+    status: int
+    """What the HTTP status is, in media types that let it differ from 200."""
+    request_id: str
+
+
+class Pipeline:
+    """The gateway's one page."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        documents: Documents,
+        limits: Limits,
+        rate: RateLimiter,
+        engine: Engine,
+        refusals: RefusalSink,
+        clock: Clock,
+    ) -> None:
+        self._authenticator = authenticator
+        self._documents = documents
+        self._limits = limits
+        self._rate = rate
+        self._engine = engine
+        self._refusals = refusals
+        self._clock = clock
+
+    async def answer(self, request: GraphQLRequest) -> GraphQLAnswer:
+        """Answer one request. Never raises: what goes wrong is in the answer, with a stable code."""
+        now = self._clock.now()
+        request_id = str(new_id(now))
+        actor = ANONYMOUS
+        try:
+            bearer = bearer_of(request.headers.get("authorization"))
+            actor = self._authenticator.actor(bearer, now=now)
+            selected = self._select(actor, request)
+            await self._limit(actor, request, selected)
+            variables = self._coerce(selected, request.variables)
+            call = GatewayCall(
+                actor=actor,
+                bearer=bearer,
+                document=selected,
+                request_id=request_id,
+                locale=request.locale,
+                case=request.headers.get("gov-case"),
+                reason=_reason(request.headers),
+            )
+            result = await self._engine.execute(selected.prepared, variables=variables, context=call)
+        except ServiceError as refused:
+            await self._log_refusal(refused, actor, request, request_id, now)
+            body = {"errors": [formatted(refused, locale=request.locale, request_id=request_id)]}
+            return GraphQLAnswer(body=body, status=status_of(refused), request_id=request_id)
+        except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause
+            _log.exception("a request failed", request_id=request_id)
+            error = ServiceError()
+            body = {"errors": [formatted(error, locale=request.locale, request_id=request_id)]}
+            return GraphQLAnswer(body=body, status=500, request_id=request_id)
+        return _answer(result, locale=request.locale, request_id=request_id)
+
+    def _select(self, actor: Actor, request: GraphQLRequest) -> Selected:
+        selected = self._documents.select(
+            actor,
+            document_id=request.document_id,
+            text=request.text,
+            name=request.operation_name,
+            headers=request.headers,
+        )
+        if request.by_get and (not selected.is_query or (selected.personal_variables and request.variables)):
+            raise MethodNotAllowed(problem="GET")
+        return selected
+
+    async def _limit(self, actor: Actor, request: GraphQLRequest, selected: Selected) -> None:
+        self._limits.check_variables(request.variables)
+        self._limits.check_cost(selected.prepared.document, request.variables)
+        await self._rate.take(actor, address=request.address, is_query=selected.is_query, monotonic_s=time.monotonic())
+
+    def _coerce(self, selected: Selected, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables as sent, once they fit the operation. graphql-core's own messages quote values: ours do not."""
+        operation = next(
+            item for item in selected.prepared.document.definitions if isinstance(item, OperationDefinitionNode)
+        )
+        declared = {item.variable.name.value for item in operation.variable_definitions or ()}
+        sent = {name: value for name, value in variables.items() if name in declared}
+        for definition in operation.variable_definitions or ():
+            found = get_variable_values(self._engine.public_schema, [definition], sent, max_errors=1)
+            if isinstance(found, list):
+                raise VariablesRefused(variable=f"${definition.variable.name.value}")
+        return sent
+
+    async def _log_refusal(
+        self, refused: ServiceError, actor: Actor, request: GraphQLRequest, request_id: str, now: dt.datetime
+    ) -> None:
+        if isinstance(refused, Unavailable):
+            return
+        try:
+            await self._refusals.refused(
+                code=refused.code,
+                actor=actor,
+                document_id=request.document_id,
+                request_id=request_id,
+                now=now,
+            )
+        except Unavailable:
+            # Nothing was opened, and nothing is told but the refusal: it stands though the log is away.
+            _log.warning("a refusal could not be logged", code=refused.code, request_id=request_id)
+
+
+def _reason(headers: Mapping[str, str]) -> str | None:
+    """The stated reason. Headers are Latin-1 on the wire; a reason in Chinese comes as UTF-8, percent-encoded."""
+    value = headers.get("gov-reason")
+    return unquote(value)[:500] if value else None
+
+
+def _answer(result: ExecutionResult, *, locale: str, request_id: str) -> GraphQLAnswer:
+    errors = [_from_subgraph(error, locale=locale, request_id=request_id) for error in result.errors or ()]
+    body: dict[str, Any] = {"data": result.data}
+    if errors:
+        body["errors"] = errors
+    codes = {error["extensions"].get("code") for error in errors}
+    empty = not result.data or all(value is None for value in result.data.values())
+    status = 200
+    if empty and codes & UNAVAILABLE_CODES:
+        status = 503
+    elif empty and Unauthenticated.code in codes:
+        status = 401
+    return GraphQLAnswer(body=body, status=status, request_id=request_id)
+
+
+def _from_subgraph(error: Any, *, locale: str, request_id: str) -> dict[str, Any]:
+    item = dict(error)
+    extensions = dict(item.get("extensions") or {})
+    if "code" not in extensions:
+        # An error that the engine made (a subgraph away, a null where there must be none) says nothing of the inside.
+        unknown = ServiceError()
+        item["message"] = unknown.message(locale)
+        extensions["code"] = unknown.code
+    extensions["requestId"] = request_id
+    item["extensions"] = extensions
+    item.pop("locations", None)
+    return item

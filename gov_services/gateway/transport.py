@@ -1,0 +1,130 @@
+"""From the engine to a subgraph with a signed assertion, in this process or over HTTP. It plans nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+import orjson
+
+from gov_services.crypto.signing import SigningKey
+from gov_services.crypto.tokens import sign_token
+from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable
+from gov_services.gateway.documents import Selected
+from gov_services.kit.actor import Actor
+from gov_services.kit.assertion import LIFETIME_S, TYPE, Assertion
+from gov_services.kit.clock import Clock
+from gov_services.kit.ids import new_id, parse_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayCall:
+    """What the gateway knows of one request, handed through the engine to the transports."""
+
+    actor: Actor
+    bearer: str | None
+    document: Selected
+    request_id: str
+    locale: str
+    case: str | None = None
+    reason: str | None = None
+
+
+class SubgraphHandle(Protocol):
+    """A subgraph in this process."""
+
+    async def handle(self, body: bytes, *, assertion: str, access_token: str | None) -> bytes:
+        """Answer one fetch."""
+        ...
+
+
+class AssertionSigner:
+    """States to one subgraph who is asking, for what, with which bytes (ARCHITECTURE §4.9)."""
+
+    def __init__(self, key: SigningKey, clock: Clock) -> None:
+        self._key = key
+        self._clock = clock
+
+    def sign(self, call: GatewayCall, *, subgraph: str, body: bytes) -> str:
+        """The signed assertion for one fetch."""
+        now = self._clock.now()
+        assertion = Assertion(
+            audience=subgraph,
+            id=str(new_id(now)),
+            issued_at=now,
+            expires_at=now + dt.timedelta(seconds=LIFETIME_S),
+            body_hash=hashlib.sha256(body).hexdigest(),
+            document_id=call.document.id,
+            manifest_version=call.document.manifest_version,
+            actor=call.actor,
+            case_id=parse_id(call.case) if call.case else None,
+            reason=call.reason,
+            locale=call.locale,
+            request_id=call.request_id,
+            adhoc_purpose=call.document.adhoc_purpose,
+        )
+        return sign_token(self._key, assertion.claims(), type=TYPE)
+
+
+def encode_fetch(request: SubgraphRequest) -> bytes:
+    """The body of a fetch: what is hashed into the assertion and what the subgraph reads."""
+    return orjson.dumps({"query": request.document, "variables": request.variables or {}})
+
+
+def decode_answer(subgraph: str, content: bytes) -> SubgraphResponse:
+    """A subgraph's answer. Raises SubgraphUnavailable where it is none."""
+    try:
+        answer = orjson.loads(content)
+        return SubgraphResponse(
+            data=answer.get("data"), errors=answer.get("errors") or [], extensions=answer.get("extensions") or {}
+        )
+    except (orjson.JSONDecodeError, AttributeError) as malformed:
+        raise SubgraphUnavailable(subgraph) from malformed
+
+
+class InProcessTransport:
+    """Calls a subgraph of this process, past the very verifier that a call over HTTP passes."""
+
+    def __init__(self, name: str, subgraph: SubgraphHandle, signer: AssertionSigner) -> None:
+        self._name = name
+        self._subgraph = subgraph
+        self._signer = signer
+
+    async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
+        """See federation.transports.Transport."""
+        assert isinstance(context, GatewayCall)
+        body = encode_fetch(request)
+        assertion = self._signer.sign(context, subgraph=self._name, body=body)
+        content = await self._subgraph.handle(body, assertion=assertion, access_token=context.bearer)
+        return decode_answer(self._name, content)
+
+
+class HttpTransport:
+    """Calls a subgraph over HTTP; for deployments with a process per room."""
+
+    def __init__(self, name: str, url: str, signer: AssertionSigner, client: httpx.AsyncClient) -> None:
+        self._name = name
+        self._url = url
+        self._signer = signer
+        self._client = client
+
+    async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
+        """See federation.transports.Transport. Raises SubgraphUnavailable."""
+        assert isinstance(context, GatewayCall)
+        body = encode_fetch(request)
+        headers = {
+            "content-type": "application/json",
+            "gov-assertion": self._signer.sign(context, subgraph=self._name, body=body),
+        }
+        if context.bearer is not None:
+            headers["authorization"] = f"Bearer {context.bearer}"
+        try:
+            response = await self._client.post(self._url, content=body, headers=headers)
+        except httpx.HTTPError as away:
+            raise SubgraphUnavailable(self._name) from away
+        if response.status_code != 200:
+            raise SubgraphUnavailable(self._name)
+        return decode_answer(self._name, response.content)

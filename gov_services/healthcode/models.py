@@ -1,0 +1,81 @@
+"""Tables of schema `healthcode`. Facts, colour and when it ends are sealed; what is plain is the same for everybody."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import TIMESTAMP, ForeignKeyConstraint, Index, UniqueConstraint, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gov_services.crypto.columns import Sealed, SealedColumn
+from gov_services.crypto.keys import DataClass
+from gov_services.kit.database import Base
+
+_MOMENT = TIMESTAMP(timezone=True)
+_ID = Uuid(as_uuid=True)
+_SCHEMA = {"schema": "healthcode"}
+
+
+def _of_declaration() -> ForeignKeyConstraint:
+    columns = ["healthcode.declaration.citizen_id", "healthcode.declaration.declaration_id"]
+    return ForeignKeyConstraint(["citizen_id", "declaration_id"], columns, ondelete="CASCADE")
+
+
+def _sealed(column_id: str, coordinate: str, *, row: str, pad_to: int) -> SealedColumn:
+    return SealedColumn(column_id, coordinate=coordinate, data_class=DataClass.HEALTH, row=row, pad_to=pad_to)
+
+
+class DeclarationRow(Base):
+    """What a citizen declared, and what the rules made of it. A later declaration takes its place."""
+
+    __tablename__ = "declaration"
+    __table_args__ = (Index("ix_declaration_keep_until", "keep_until"), _SCHEMA)
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    declaration_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    evidence: Mapped[Sealed] = mapped_column(
+        _sealed("healthcode.declaration.evidence", "HealthCode.evidence", row="declaration_id", pad_to=256)
+    )
+    """evidence.Evidence. Padded, so that its length does not tell whether there was a test or a contact."""
+    outcome: Mapped[Sealed] = mapped_column(
+        _sealed("healthcode.declaration.outcome", "HealthCode.colour", row="declaration_id", pad_to=512)
+    )
+    """evidence.Outcome: colour, rule, masked name, end."""
+    declared_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    keep_until: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class CodeRow(Base):
+    """A code that was shown: for minutes, and removed soon after."""
+
+    __tablename__ = "code"
+    __table_args__ = (
+        _of_declaration(),
+        Index("ix_code_citizen_id_declaration_id", "citizen_id", "declaration_id"),
+        Index("ix_code_code_id", "code_id"),
+        Index("ix_code_expires_at", "expires_at"),
+        _SCHEMA,
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    code_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    """Random, and stands in the code: it tells nothing, and two codes of one person share none."""
+    declaration_id: Mapped[UUID] = mapped_column(_ID)
+    issued_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    expires_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class AppealRow(Base):
+    """That a citizen disagrees with a colour (PIPL 24: explanation, and review by a person)."""
+
+    __tablename__ = "appeal"
+    __table_args__ = (_of_declaration(), UniqueConstraint("citizen_id", "declaration_id"), _SCHEMA)
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    appeal_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    declaration_id: Mapped[UUID] = mapped_column(_ID)
+    statement: Mapped[Sealed] = mapped_column(
+        _sealed("healthcode.appeal.statement", "ColourAppeal.statement", row="appeal_id", pad_to=256)
+    )
+    filed_at: Mapped[dt.datetime] = mapped_column(_MOMENT)

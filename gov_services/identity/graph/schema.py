@@ -1,0 +1,25 @@
+"""The schema of the identity subgraph, put together. It resolves nothing."""
+
+from __future__ import annotations
+
+import strawberry
+
+from gov_services.identity.graph.accounts import AccountMutation
+from gov_services.identity.graph.citizens import Citizen, CitizenQuery
+from gov_services.identity.graph.messages import MessageQuery
+from gov_services.subgraph.schema import Schema, build_schema
+
+
+@strawberry.type(name="Query", description="Questions.")
+class Query(CitizenQuery, MessageQuery):
+    """All root fields of the subgraph."""
+
+
+@strawberry.type(name="Mutation", description="Changes: one a document, each with an input and a payload.")
+class Mutation(AccountMutation):
+    """All changes of the subgraph."""
+
+
+def create_schema() -> Schema:
+    """The subgraph's schema, with nothing connected."""
+    return build_schema(query=Query, mutation=Mutation, types=[Citizen])

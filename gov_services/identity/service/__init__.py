@@ -1,0 +1,1 @@
+"""The use-cases of identity: accounts, sessions, staff and clients, citizens, messages."""

@@ -1,0 +1,116 @@
+"""Reading a citizen, finding one at the counter, replacing a lost phone, erasure's part of identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gov_services.consent.disclosure import Disclosure
+from gov_services.identity import resident_number, store
+from gov_services.identity.models import CitizenRow
+from gov_services.identity.phones import parse_phone
+from gov_services.identity.ports import IdentityPorts
+from gov_services.identity.service.accounts import RegistrationNotPossible, number_digest, phone_digest
+from gov_services.kit.errors import NotFound
+from gov_services.subgraph.context import ReadContext, WriteContext
+from gov_services.subgraph.events import Event
+from gov_services.subgraph.unit_of_work import Outcome, commit
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A citizen, and what of them may be read."""
+
+    row: CitizenRow | None
+    disclosure: Disclosure | None
+
+
+async def read_me(ctx: ReadContext[IdentityPorts]) -> Known:
+    """The citizen who asks. Raises NotFound once their key is destroyed."""
+    return await read_citizen(ctx, citizen_id=ctx.citizen_id())
+
+
+async def read_citizen(ctx: ReadContext[IdentityPorts], *, citizen_id: UUID, presented: bool = False) -> Known:
+    """A citizen whom the request is about. Raises NotFound alike for the absent and the unrelated."""
+    row = await _load(ctx, citizen_id)
+    disclosure = await ctx.disclosure(
+        citizen_id if row else None, case_id=ctx.case_id, presented=presented, object_ref="citizen"
+    )
+    return Known(row, disclosure)
+
+
+async def refer_to_citizen(ctx: ReadContext[IdentityPorts], *, citizen_id: UUID | None) -> Known:
+    """A citizen to whom another subgraph refers; each field decides for itself, alike for absent and unrelated."""
+    if citizen_id is None:
+        return Known(None, None)
+    row = await _load(ctx, citizen_id)
+    return Known(row, await ctx.entity_disclosure(citizen_id, case_id=ctx.case_id))
+
+
+async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str) -> Known:
+    """The citizen with a full resident number, for who stands at the counter. Counted against a budget, hit or miss.
+
+    Raises NotFound, BudgetExhausted, NotAResidentNumber.
+    """
+    number = resident_number.parse(national_id, today=ctx.now.date(), field="input.nationalId")
+    digest = number_digest(ctx.ports, number.text)
+    await ctx.disclosures.require_predicate("Citizen.nationalId", sought=digest.hex())
+    async with ctx.reading() as session:
+        citizen_id = await store.citizen_by(session, kind=store.RESIDENT_NUMBER, digest=digest)
+    if citizen_id is None:
+        raise NotFound
+    return await read_citizen(ctx, citizen_id=citizen_id, presented=True)
+
+
+async def replace_phone(ctx: ReadContext[IdentityPorts], *, national_id: str, new_phone: str) -> Outcome[UUID]:
+    """Replace the phone of a citizen who stands at the counter; every session of theirs ends, and they are told."""
+    found = await find_citizen(ctx, national_id=national_id)
+    assert found.row is not None
+    return await commit(ctx, _replace_phone, citizen_id=found.row.citizen_id, new_phone=new_phone)
+
+
+async def _replace_phone(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, new_phone: str) -> UUID:
+    phone = parse_phone(new_phone, field="input.newPhone")
+    digest = phone_digest(ctx.ports, phone)
+    await store.strike_from_directory(ctx.session, citizen_id=citizen_id, kinds=[store.PHONE])
+    if not await store.list_in_directory(
+        ctx.session, kind=store.PHONE, digest=digest, citizen_id=citizen_id, now=ctx.now
+    ):
+        raise RegistrationNotPossible(field="input.newPhone")
+    sealer = await ctx.sealer(citizen_id)
+    column = CitizenRow.__table__.columns["phone"].type
+    sealed = sealer.seal(column, row_id=citizen_id, value=phone)  # type: ignore[arg-type]
+    await store.replace_phone(ctx.session, citizen_id=citizen_id, phone=sealed)
+    await store.end_sessions_of(ctx.session, holder_id=citizen_id, reason="phone-replaced", now=ctx.now)
+    await ctx.record(
+        "phone.replaced",
+        subject=citizen_id,
+        object_ref="citizen",
+        collected=("ReplacePhoneInput.newPhone",),
+    )
+    await ctx.publish("message.requested", subject=citizen_id, body={"code": "phone.replaced", "params": {}})
+    return citizen_id
+
+
+async def on_citizen_erased(ctx: WriteContext[IdentityPorts], *, event: Event) -> None:
+    """Remove what finds the citizen and what is unreadable now; end their sessions."""
+    if event.citizen_id is None:
+        raise ValueError("an erasure names the citizen")
+    ctx.services.discloser.keys.forget(event.citizen_id)
+    await store.strike_from_directory(
+        ctx.session, citizen_id=event.citizen_id, kinds=[store.PHONE, store.RESIDENT_NUMBER]
+    )
+    await store.blank_citizen(ctx.session, citizen_id=event.citizen_id, now=ctx.now)
+    await store.end_sessions_of(ctx.session, holder_id=event.citizen_id, reason="erased", now=ctx.now)
+    await ctx.record("citizen.removed", subject=event.citizen_id, object_ref="citizen")
+
+
+async def _load(ctx: ReadContext[IdentityPorts], citizen_id: UUID) -> CitizenRow | None:
+    async def load(ids: Sequence[UUID]) -> list[CitizenRow | None]:
+        async with ctx.reading() as session:
+            rows = await store.citizens(session, citizen_ids=ids)
+        return [rows.get(one) for one in ids]
+
+    row: CitizenRow | None = await ctx.loader("identity.citizen", load).load(citizen_id)
+    return row

@@ -1,0 +1,73 @@
+"""The message box: what a citizen is told, from codes to words. It holds no personal value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from string import Template
+from uuid import UUID
+
+from gov_services.identity import store
+from gov_services.identity.models import MessageRow
+from gov_services.identity.ports import IdentityPorts
+from gov_services.kit.ids import new_id
+from gov_services.subgraph.context import ReadContext, WriteContext
+from gov_services.subgraph.events import Event
+
+TEMPLATES: Mapping[str, Mapping[str, str]] = {
+    "application.accepted": {
+        "zh-CN": "您的申请已受理,将在 ${due_at} 前办结。",
+        "en": "Your application was accepted and will be decided by ${due_at}.",
+    },
+    "application.correction": {
+        "zh-CN": "您的申请需要补正:${field}。",
+        "en": "Your application needs a correction: ${field}.",
+    },
+    "application.decided": {
+        "zh-CN": "您的申请已有结果:${decision}。",
+        "en": "Your application was decided: ${decision}.",
+    },
+    "bill.issued": {"zh-CN": "您有一张待缴账单。", "en": "You have a bill to pay."},
+    "bill.settled": {"zh-CN": "您的账单已缴清。", "en": "Your bill is paid."},
+    "bill.refunded": {"zh-CN": "您的缴费已退款。", "en": "Your payment was refunded."},
+    "disclosure.made": {
+        "zh-CN": "${recipient} 为“${purpose}”查看了您的信息:${fields}。",
+        "en": "${recipient} read about you for “${purpose}”: ${fields}.",
+    },
+    "phone.replaced": {
+        "zh-CN": "您的手机号码已在服务大厅更换。如非本人办理,请立即联系我们。",
+        "en": "Your phone number was replaced at a counter. If that was not you, tell us at once.",
+    },
+    "consent.changed": {"zh-CN": "您的授权已变更。", "en": "One of your consents has changed."},
+    "erasure.done": {"zh-CN": "您的信息已删除。", "en": "Your data was erased."},
+}
+"""By code. A code that is not here is shown as it is, so that no message is lost."""
+
+
+async def on_message_requested(ctx: WriteContext[IdentityPorts], *, event: Event) -> None:
+    """Put a message into the citizen's box."""
+    if event.citizen_id is None:
+        raise ValueError("a message is for a citizen")
+    ctx.session.add(
+        MessageRow(
+            citizen_id=event.citizen_id,
+            message_id=new_id(ctx.now),
+            code=str(event.body["code"]),
+            params=dict(event.body.get("params") or {}),
+            sent_at=event.published_at,
+        )
+    )
+    await ctx.record("message.sent", subject=event.citizen_id, object_ref=f"message:{event.body['code']}")
+
+
+async def list_messages(ctx: ReadContext[IdentityPorts], *, before: UUID | None, limit: int) -> Sequence[MessageRow]:
+    """The messages of the citizen who asks, newest first."""
+    citizen_id = ctx.citizen_id()
+    await ctx.disclosure(citizen_id, object_ref="messages")
+    async with ctx.reading() as session:
+        return await store.messages(session, citizen_id=citizen_id, before=before, limit=limit)
+
+
+def text_of(row: MessageRow, locale: str) -> str:
+    """The message in words."""
+    template = TEMPLATES.get(row.code, {}).get(locale, row.code)
+    return Template(template).safe_substitute({name: str(value) for name, value in row.params.items()})

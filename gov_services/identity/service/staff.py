@@ -1,0 +1,140 @@
+"""Staff and relying parties: adding them, signing them in. It grants no access to anybody's data."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+from uuid import UUID
+
+from gov_services.identity import store
+from gov_services.identity.models import ClientRow, StaffRow
+from gov_services.identity.passwords import WrongCredentials, hash_password, verify_password
+from gov_services.identity.ports import IdentityPorts
+from gov_services.identity.service.sessions import Tokens, issue, open_session
+from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.errors import UserError
+from gov_services.kit.ids import new_id
+from gov_services.kit.valkey import unavailable_when_away
+from gov_services.subgraph.context import WriteContext
+
+ROLES = frozenset(
+    {"permit-officer", "permit-approver", "supervisor", "finance-officer", "registrar", "compliance-officer"}
+)
+TRIES = 10
+TRIES_WINDOW_S = 900
+SHORTEST_PASSWORD = 12
+
+
+class AccountRefused(UserError):
+    """The account cannot be added as it was described."""
+
+    code = "ACCOUNT_REFUSED"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "无法建立账号:{problem}。",
+        "en": "The account cannot be added: {problem}.",
+    }
+
+
+class TooManyTries(UserError):
+    """Too many tries for one name; it is locked for a while, whoever tries."""
+
+    code = "TOO_MANY_TRIES"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "尝试次数过多,请 15 分钟后再试。",
+        "en": "Too many tries. Please try again in 15 minutes.",
+    }
+
+
+async def add_staff(
+    ctx: WriteContext[IdentityPorts],
+    *,
+    username: str,
+    display_name: str,
+    password: str,
+    roles: frozenset[str],
+    office: str,
+) -> UUID:
+    """Add a member of staff. Raises AccountRefused. Compliance officers work in a front end of their own."""
+    if not re.fullmatch(r"[a-z][a-z0-9.-]{1,40}", username):
+        raise AccountRefused(problem="a user name is lower-case letters, digits, dots and hyphens")
+    if len(password) < SHORTEST_PASSWORD:
+        raise AccountRefused(problem=f"a password has {SHORTEST_PASSWORD} characters or more")
+    if not roles or not roles <= ROLES:
+        raise AccountRefused(problem=f"roles are some of {', '.join(sorted(ROLES))}")
+    if "compliance-officer" in roles and len(roles) > 1:
+        raise AccountRefused(problem="who audits the work does not do it")
+    if await store.staff_by_username(ctx.session, username=username) is not None:
+        raise AccountRefused(problem="the user name is taken")
+    staff_id = new_id(ctx.now)
+    ctx.session.add(
+        StaffRow(
+            staff_id=staff_id,
+            username=username,
+            display_name=display_name,
+            password=await hash_password(password),
+            roles=sorted(roles),
+            office=office,
+            client_id="compliance" if "compliance-officer" in roles else "counter",
+            added_at=ctx.now,
+        )
+    )
+    await ctx.record("staff.added", subject=None, object_ref=f"staff:{staff_id}")
+    body = {"staff_id": str(staff_id), "roles": sorted(roles), "office": office}
+    await ctx.publish("identity.staff_added", subject=None, body=body)
+    return staff_id
+
+
+async def add_client(ctx: WriteContext[IdentityPorts], *, client_id: str, title: str, secret: str) -> str:
+    """Add a relying party. Raises AccountRefused."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{2,40}", client_id):
+        raise AccountRefused(problem="a client id is lower-case letters, digits and hyphens")
+    if len(secret) < 32:
+        raise AccountRefused(problem="a client secret has 32 characters or more")
+    if await store.client(ctx.session, client_id=client_id) is not None:
+        raise AccountRefused(problem="the client id is taken")
+    stored = await hash_password(secret)
+    ctx.session.add(ClientRow(client_id=client_id, title=title, secret=stored, added_at=ctx.now))
+    await ctx.record("client.added", subject=None, object_ref=f"client:{client_id}")
+    return client_id
+
+
+async def sign_in_staff(ctx: WriteContext[IdentityPorts], *, username: str, password: str) -> Tokens:
+    """Sign a member of staff in. Raises WrongCredentials, TooManyTries, ValkeyUnavailable."""
+    await _count_try(ctx, username)
+    row = await store.staff_by_username(ctx.session, username=username)
+    await verify_password(password, row.password if row else None)
+    assert row is not None  # verify_password raises without a stored password
+    actor = Actor(
+        kind=ActorKind.STAFF,
+        id=row.staff_id,
+        client_id=row.client_id,
+        roles=frozenset(row.roles),
+        authenticated_at=ctx.now,
+        office=row.office,
+    )
+    tokens = await open_session(ctx, actor)
+    await ctx.record("staff.signed-in", subject=None, object_ref=f"staff:{row.staff_id}")
+    return tokens
+
+
+async def client_token(ctx: WriteContext[IdentityPorts], *, client_id: str, secret: str) -> Tokens:
+    """An access token for a relying party (RFC 6749 §4.4); it gets no refresh token. Raises WrongCredentials."""
+    await _count_try(ctx, client_id)
+    row = await store.client(ctx.session, client_id=client_id)
+    await verify_password(secret, row.secret if row else None)
+    if row is None:
+        raise WrongCredentials
+    actor = Actor(kind=ActorKind.CLIENT, client_id=client_id, authenticated_at=ctx.now)
+    await ctx.record("client.token", subject=None, object_ref=f"client:{client_id}")
+    return issue(ctx, actor, "")
+
+
+async def _count_try(ctx: WriteContext[IdentityPorts], name: str) -> None:
+    key = f"tries:{{{name[:64]}}}"
+    with unavailable_when_away():
+        async with ctx.ports.valkey.pipeline(transaction=True) as pipeline:
+            pipeline.incr(key)
+            pipeline.expire(key, TRIES_WINDOW_S, nx=True)
+            tries, _ = await pipeline.execute()
+    if tries > TRIES:
+        raise TooManyTries

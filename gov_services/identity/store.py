@@ -1,0 +1,146 @@
+"""All SQL of `identity`, one statement a function. It seals and opens nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from gov_services.crypto.columns import Sealed
+from gov_services.identity.models import CitizenRow, ClientRow, DirectoryRow, MessageRow, SessionRow, StaffRow
+from gov_services.kit.database import ReadSession, Session
+
+RESIDENT_NUMBER = "resident-number"
+PHONE = "phone"
+
+
+async def citizens(session: ReadSession, *, citizen_ids: Collection[UUID]) -> dict[UUID, CitizenRow]:
+    """These citizens; unknown ids are left out."""
+    query = select(CitizenRow).where(CitizenRow.citizen_id.in_(citizen_ids))
+    return {row.citizen_id: row for row in (await session.execute(query)).scalars()}
+
+
+async def citizen_by(session: ReadSession, *, kind: str, digest: bytes) -> UUID | None:
+    """The citizen whom a number's digest names."""
+    query = select(DirectoryRow.citizen_id).where(DirectoryRow.kind == kind, DirectoryRow.digest == digest)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def list_in_directory(session: Session, *, kind: str, digest: bytes, citizen_id: UUID, now: dt.datetime) -> bool:
+    """Enter a digest into the directory; False where it names somebody already."""
+    statement = (
+        insert(DirectoryRow)
+        .values(kind=kind, digest=digest, citizen_id=citizen_id, since=now)
+        .on_conflict_do_nothing()
+        .returning(DirectoryRow.citizen_id)
+    )
+    return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+async def strike_from_directory(session: Session, *, citizen_id: UUID, kinds: Collection[str]) -> None:
+    """Take a citizen's digests of these kinds out."""
+    await session.execute(
+        delete(DirectoryRow).where(DirectoryRow.citizen_id == citizen_id, DirectoryRow.kind.in_(kinds))
+    )
+
+
+async def is_listed(session: ReadSession, *, citizen_id: UUID, kind: str, digest: bytes) -> bool:
+    """Whether the digest is that of this very citizen."""
+    query = select(DirectoryRow.citizen_id).where(
+        DirectoryRow.citizen_id == citizen_id, DirectoryRow.kind == kind, DirectoryRow.digest == digest
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
+
+
+async def raise_assurance(session: Session, *, citizen_id: UUID, level: int, now: dt.datetime) -> None:
+    """Note a level reached; a higher one that was reached before stays."""
+    await session.execute(
+        update(CitizenRow)
+        .where(CitizenRow.citizen_id == citizen_id, CitizenRow.assurance < level)
+        .values(assurance=level, assured_at=now)
+    )
+
+
+async def replace_phone(session: Session, *, citizen_id: UUID, phone: Sealed) -> None:
+    """Put another sealed phone number in place."""
+    await session.execute(update(CitizenRow).where(CitizenRow.citizen_id == citizen_id).values(phone=phone))
+
+
+async def blank_citizen(session: Session, *, citizen_id: UUID, now: dt.datetime) -> None:
+    """Remove the sealed values, whose key is destroyed anyway."""
+    values: dict[str, Any] = dict.fromkeys(("name", "national_id", "phone", "address", "birth_date"))
+    await session.execute(update(CitizenRow).where(CitizenRow.citizen_id == citizen_id).values(erased_at=now, **values))
+
+
+async def session_by_refresh(session: Session, *, digest: bytes) -> SessionRow | None:
+    """The session whose refresh token has that digest, or had it before the last turn; locked."""
+    query = (
+        select(SessionRow)
+        .where((SessionRow.refresh_digest == digest) | (SessionRow.used_digest == digest))
+        .with_for_update()
+    )
+    return (await session.execute(query)).scalars().first()
+
+
+async def turn_session(session: Session, *, session_id: UUID, old: bytes, new: bytes, until: dt.datetime) -> None:
+    """Replace a refresh token by the next."""
+    await session.execute(
+        update(SessionRow)
+        .where(SessionRow.session_id == session_id)
+        .values(refresh_digest=new, used_digest=old, expires_at=until)
+    )
+
+
+async def end_session(session: Session, *, session_id: UUID, reason: str, now: dt.datetime) -> None:
+    """End one session."""
+    await session.execute(
+        update(SessionRow)
+        .where(SessionRow.session_id == session_id, SessionRow.ended_at.is_(None))
+        .values(ended_at=now, ended_for=reason)
+    )
+
+
+async def end_sessions_of(session: Session, *, holder_id: UUID, reason: str, now: dt.datetime) -> None:
+    """End every session of a person."""
+    await session.execute(
+        update(SessionRow)
+        .where(SessionRow.holder_id == holder_id, SessionRow.ended_at.is_(None))
+        .values(ended_at=now, ended_for=reason)
+    )
+
+
+async def staff_by_username(session: ReadSession, *, username: str) -> StaffRow | None:
+    """The member of staff of that name."""
+    return (await session.execute(select(StaffRow).where(StaffRow.username == username))).scalar_one_or_none()
+
+
+async def staff(session: ReadSession, *, staff_id: UUID) -> StaffRow | None:
+    """The member of staff of that id."""
+    return await session.get(StaffRow, staff_id)
+
+
+async def list_staff(session: ReadSession) -> Sequence[StaffRow]:
+    """All staff, by name."""
+    return (await session.execute(select(StaffRow).order_by(StaffRow.username))).scalars().all()
+
+
+async def client(session: ReadSession, *, client_id: str) -> ClientRow | None:
+    """The relying party of that id."""
+    return await session.get(ClientRow, client_id)
+
+
+async def list_clients(session: ReadSession) -> Sequence[ClientRow]:
+    """All relying parties, by id."""
+    return (await session.execute(select(ClientRow).order_by(ClientRow.client_id))).scalars().all()
+
+
+async def messages(session: ReadSession, *, citizen_id: UUID, before: UUID | None, limit: int) -> Sequence[MessageRow]:
+    """A citizen's messages, newest first."""
+    query = select(MessageRow).where(MessageRow.citizen_id == citizen_id)
+    if before is not None:
+        query = query.where(MessageRow.message_id < before)
+    return (await session.execute(query.order_by(MessageRow.message_id.desc()).limit(limit))).scalars().all()

@@ -1,0 +1,1 @@
+"""The use-cases of payments, a module for each: billing, paying, settling, reconciling, refunding, reading."""

@@ -1,0 +1,53 @@
+"""Issuing bills, on the word of the room that assessed the fee; and what an erasure means here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from gov_services.payments.ledger import PostingKind
+from gov_services.payments.lifecycle import BILL, BillEvent, advance
+from gov_services.payments.models import BillRow
+from gov_services.payments.money import require_amount
+from gov_services.payments.ports import PaymentsPorts
+from gov_services.payments.service.posting import post_fact
+from gov_services.subgraph.context import WriteContext
+from gov_services.subgraph.events import Event
+
+TERM = dt.timedelta(days=30)
+"""How long a citizen has to pay."""
+
+
+async def on_fee_assessed(ctx: WriteContext[PaymentsPorts], *, event: Event) -> None:
+    """`permits.fee_assessed`: issue the bill, under the id that the application names already."""
+    if event.citizen_id is None:
+        raise ValueError("a fee is owed by somebody")
+    bill = BillRow(
+        citizen_id=event.citizen_id,
+        bill_id=UUID(event.body["bill_id"]),
+        application_id=UUID(event.body["application_id"]),
+        title=str(event.body["title"]),
+        amount_fen=require_amount(event.body["amount_fen"]),
+        state=advance(BILL, None, BillEvent.ISSUE).value,
+        issued_at=ctx.now,
+        due_at=ctx.now + TERM,
+        settled_at=None,
+        receipt_number=None,
+    )
+    ctx.session.add(bill)
+    await ctx.session.flush()
+    await post_fact(ctx, bill, PostingKind.BILL_ISSUED, cause_id=bill.bill_id, amount_fen=bill.amount_fen)
+    await ctx.record("bill.issued", subject=bill.citizen_id, object_ref=f"bill:{bill.bill_id}")
+    await ctx.publish(
+        "message.requested",
+        subject=bill.citizen_id,
+        body={"code": "bill.issued", "params": {"bill_id": str(bill.bill_id)}},
+    )
+
+
+async def on_citizen_erased(ctx: WriteContext[PaymentsPorts], *, event: Event) -> None:
+    """`privacy.citizen_erased`: forget keys held in memory. Bills and books stay (会计法: kept for their term)."""
+    if event.citizen_id is None:
+        raise ValueError("an erasure is somebody's")
+    ctx.services.discloser.keys.forget(event.citizen_id)
+    await ctx.record("erasure.noted", subject=event.citizen_id)

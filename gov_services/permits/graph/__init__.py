@@ -1,0 +1,1 @@
+"""Permits in GraphQL: types, inputs, payloads, root fields. No SQL, no policy."""

@@ -1,0 +1,1 @@
+"""The use-cases of permits. They hold no SQL and no GraphQL."""

@@ -1,0 +1,39 @@
+"""The privacy room's composition root: keys, jobs and handlers become a Room. It alone reads settings."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from gov_services.crypto.keys import DataClass
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.clock import Clock
+from gov_services.kit.settings import Settings
+from gov_services.privacy.graph.schema import create_schema
+from gov_services.privacy.ports import PrivacyPorts
+from gov_services.privacy.service import jobs
+from gov_services.subgraph.composition import Room, lay_foundation
+from gov_services.subgraph.entrances import Job
+from gov_services.subgraph.events import Handler
+
+LOG_REVIEW = "log-upkeep"
+"""Purpose of what this room does by itself."""
+
+
+async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Room[PrivacyPorts]:
+    """The room, wired."""
+    foundation = lay_foundation(
+        settings, room="privacy", data_class=DataClass.AUDIT, schema=create_schema(), clock=clock, valkey=valkey
+    )
+    ports = PrivacyPorts(
+        bundle_key=SigningKey.load(settings.secrets_directory, "bundle"),
+        log_keys=VerifyKeys.load(settings.secrets_directory, "log"),
+        log_origin=settings.log_origin,
+    )
+    return foundation.room(
+        ports,
+        handlers={"identity.citizen_registered": Handler(LOG_REVIEW, jobs.on_citizen_registered)},
+        jobs=(
+            Job(jobs.TELL, LOG_REVIEW, 1.0, jobs.tell_of_disclosures),
+            Job(jobs.FIND, LOG_REVIEW, 1.0, jobs.find),
+        ),
+    )

@@ -1,0 +1,281 @@
+"""Minimization in GraphQL: field use, proposals to narrow, findings; and a citizen's erasure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from gov_services.consent.purposes import Form
+from gov_services.kit.ids import parse_id
+from gov_services.privacy.graph.history import After, First
+from gov_services.privacy.holds import Hold
+from gov_services.privacy.lifecycle import NarrowingState as State
+from gov_services.privacy.models import NarrowingRow
+from gov_services.privacy.service import erasure, review
+from gov_services.subgraph.types import (
+    PageInfo,
+    UserErrorType,
+    context_of,
+    decode_cursor,
+    encode_cursor,
+    page_size,
+    user_errors,
+)
+from gov_services.subgraph.unit_of_work import commit
+
+strawberry.enum(State, name="NarrowingState", description="Where a proposal stands.")
+
+
+@strawberry.type(description="One grant of a purpose, as one client used it in the last 90 days.")
+class FieldUse:
+    """Granted, declared, opened."""
+
+    client: str = strawberry.field(description="Which client.")
+    coordinate: str = strawberry.field(description="Schema coordinate.")
+    form: Form = strawberry.field(description="In which form it is granted.")
+    declared: int = strawberry.field(description="How often a request was decided to get it.")
+    opened: int = strawberry.field(description="How often it was really opened.")
+    withheld: int = strawberry.field(description="How often it was asked for and not given.")
+
+
+@strawberry.type(description="A proposal to take a grant away, or to mask it.")
+class Narrowing:
+    """With the evidence that it rests on."""
+
+    id: strawberry.ID = strawberry.field(description="Opaque id.")
+    purpose: str = strawberry.field(description="Code of the purpose.")
+    coordinate: str = strawberry.field(description="The coordinate that would be narrowed.")
+    form: Form | None = strawberry.field(description="The form that stays; none when it is taken away.")
+    note: str = strawberry.field(description="Why, in the proposer's words.")
+    declared: int = strawberry.field(description="How often it was to be given, in the evidence.")
+    opened: int = strawberry.field(description="How often it was opened, in the evidence.")
+    since: dt.datetime = strawberry.field(description="Where the evidence begins.")
+    state: State = strawberry.field(description="Where the proposal stands.")
+    bundle_version: int | None = strawberry.field(description="Version of the bundle that put it in force.")
+
+
+@strawberry.type(description="A page of proposals.")
+class NarrowingConnection:
+    """Relay connection, newest first."""
+
+    nodes: list[Narrowing] = strawberry.field(description="The proposals.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.type(description="Something in the log that an officer has to look into.")
+class Finding:
+    """It points to an entry and holds nothing of it."""
+
+    id: strawberry.ID = strawberry.field(description="Opaque id.")
+    kind: str = strawberry.field(description="budget-exhausted or no-relation.")
+    actor: str = strawberry.field(description="Who.")
+    purpose: str = strawberry.field(description="Under which purpose.")
+    entry_id: strawberry.ID = strawberry.field(description="The entry of the log.")
+    found_at: dt.datetime = strawberry.field(description="When it was found.")
+
+
+@strawberry.type(description="A page of findings.")
+class FindingConnection:
+    """Relay connection, newest first."""
+
+    nodes: list[Finding] = strawberry.field(description="The findings.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.input(description="A grant to narrow.")
+class ProposeNarrowingInput:
+    """Waits for a second officer."""
+
+    purpose: str = strawberry.field(description="Code of the purpose.")
+    coordinate: str = strawberry.field(description="The coordinate.")
+    form: Form | None = strawberry.field(default=None, description="MASKED, or nothing to take it away.")
+    note: str = strawberry.field(description="Why.")
+
+
+@strawberry.input(description="A decision on another officer's proposal.")
+class DecideNarrowingInput:
+    """By a second officer."""
+
+    narrowing_id: strawberry.ID = strawberry.field(description="Id of the proposal.")
+    approve: bool = strawberry.field(default=True, description="Whether it is approved; else it is refused.")
+
+
+@strawberry.type(description="What became of a proposal.")
+class NarrowingPayload:
+    """Read anew, after the commit."""
+
+    user_errors: list[UserErrorType] = strawberry.field(description="What can be put right.")
+    narrowing_id: strawberry.Private[UUID | None]
+
+    @strawberry.field(description="The proposal as it stands now.")
+    async def narrowing(self, info: strawberry.Info) -> Narrowing | None:
+        """Read after the commit."""
+        if self.narrowing_id is None:
+            return None
+        return narrowing_of(await review.read_narrowing(context_of(info), narrowing_id=self.narrowing_id))
+
+
+@strawberry.type(description="A class of data that outlives an erasure.")
+class KeptData:
+    """PIPL 47: named with law and term."""
+
+    data_class: str = strawberry.field(description="permits, payments or audit.")
+    law: str = strawberry.field(description="The law that asks for it.")
+    article: str = strawberry.field(description="Article of that law.")
+    years: int = strawberry.field(description="For how many years.")
+    reason: str = strawberry.field(description="Why, in the language asked for.")
+
+
+@strawberry.input(description="A request to erase.")
+class RequestErasureInput:
+    """Cannot be undone."""
+
+    confirm: bool = strawberry.field(description="True, to say so in so many words.")
+
+
+@strawberry.type(description="What an erasure came to.")
+class ErasurePayload:
+    """What is gone and what stays."""
+
+    user_errors: list[UserErrorType] = strawberry.field(description="What can be put right.")
+    destroyed: list[str] = strawberry.field(description="Classes of data whose keys are destroyed.")
+    kept: list[KeptData] = strawberry.field(description="Classes that stay, why and until when.")
+
+
+def narrowing_of(row: NarrowingRow) -> Narrowing:
+    """A proposal as GraphQL shows it."""
+    return Narrowing(
+        id=strawberry.ID(str(row.narrowing_id)),
+        purpose=row.purpose,
+        coordinate=row.coordinate,
+        form=Form(row.form) if row.form else None,
+        note=row.note,
+        declared=row.declared,
+        opened=row.opened,
+        since=row.since,
+        state=State(row.state),
+        bundle_version=row.bundle_version,
+    )
+
+
+def kept_of(hold: Hold, locale: str) -> KeptData:
+    """A hold as GraphQL shows it."""
+    return KeptData(
+        data_class=hold.data_class.value,
+        law=hold.law,
+        article=hold.article,
+        years=hold.years,
+        reason=hold.reason[locale],
+    )
+
+
+@strawberry.type
+class ReviewQuery:
+    """Root fields of the review."""
+
+    @strawberry.field(description="What a purpose grants, and what of it was declared and opened; for officers.")
+    async def field_use(
+        self,
+        info: strawberry.Info,
+        purpose: Annotated[str, strawberry.argument(description="Code of the purpose.")],
+    ) -> list[FieldUse]:
+        """Bounded by the grants and clients of one purpose."""
+        rows = await review.read_field_use(context_of(info), purpose=purpose)
+        return [
+            FieldUse(
+                client=row.client,
+                coordinate=row.coordinate,
+                form=row.form,
+                declared=row.declared,
+                opened=row.opened,
+                withheld=row.withheld,
+            )
+            for row in rows
+        ]
+
+    @strawberry.field(description="Proposals to narrow, newest first; for officers.")
+    async def narrowings(self, info: strawberry.Info, first: First = 20, after: After = None) -> NarrowingConnection:
+        """With their evidence."""
+        size = page_size(first)
+        rows = await review.list_narrowings(context_of(info), before=_id(after), limit=size + 1)
+        shown = rows[:size]
+        return NarrowingConnection(
+            nodes=[narrowing_of(row) for row in shown],
+            page_info=PageInfo(
+                has_next_page=len(rows) > size,
+                end_cursor=encode_cursor(str(shown[-1].narrowing_id)) if shown else None,
+            ),
+        )
+
+    @strawberry.field(description="Findings, newest first; for officers.")
+    async def findings(self, info: strawberry.Info, first: First = 20, after: After = None) -> FindingConnection:
+        """They point into the log."""
+        size = page_size(first)
+        rows = await review.list_findings(context_of(info), before=_id(after), limit=size + 1)
+        shown = rows[:size]
+        return FindingConnection(
+            nodes=[
+                Finding(
+                    id=strawberry.ID(str(row.finding_id)),
+                    kind=row.kind,
+                    actor=row.actor,
+                    purpose=row.purpose,
+                    entry_id=strawberry.ID(str(row.entry_id)),
+                    found_at=row.found_at,
+                )
+                for row in shown
+            ],
+            page_info=PageInfo(
+                has_next_page=len(rows) > size,
+                end_cursor=encode_cursor(str(shown[-1].finding_id)) if shown else None,
+            ),
+        )
+
+
+@strawberry.type
+class ReviewMutation:
+    """Changes by officers, and a citizen's erasure."""
+
+    @strawberry.mutation(description="Propose that a purpose gives less; a second officer decides.")
+    async def propose_narrowing(self, info: strawberry.Info, input: ProposeNarrowingInput) -> NarrowingPayload:
+        """On the evidence of the trail."""
+        outcome = await commit(
+            context_of(info),
+            review.propose_narrowing,
+            purpose=input.purpose,
+            coordinate=input.coordinate,
+            form=input.form,
+            note=input.note,
+        )
+        return NarrowingPayload(user_errors=user_errors(outcome, info), narrowing_id=outcome.result)
+
+    @strawberry.mutation(description="Decide on another officer's proposal; approval is in force at once.")
+    async def decide_narrowing(self, info: strawberry.Info, input: DecideNarrowingInput) -> NarrowingPayload:
+        """A new signed bundle."""
+        outcome = await commit(
+            context_of(info),
+            review.decide_narrowing,
+            narrowing_id=parse_id(input.narrowing_id),
+            approve=input.approve,
+        )
+        return NarrowingPayload(user_errors=user_errors(outcome, info), narrowing_id=outcome.result)
+
+    @strawberry.mutation(description="Destroy the keys of all data without a duty to keep it. Cannot be undone.")
+    async def request_erasure(self, info: strawberry.Info, input: RequestErasureInput) -> ErasurePayload:
+        """PIPL 47."""
+        ctx = context_of(info)
+        outcome = await commit(ctx, erasure.request_erasure, confirm=input.confirm)
+        erased = outcome.result
+        return ErasurePayload(
+            user_errors=user_errors(outcome, info),
+            destroyed=[item.value for item in erased.destroyed] if erased else [],
+            kept=[kept_of(hold, ctx.call.locale) for hold in erased.kept] if erased else [],
+        )
+
+
+def _id(after: str | None) -> UUID | None:
+    key = decode_cursor(after)
+    return parse_id(key) if key is not None else None

@@ -1,0 +1,25 @@
+"""The schema of the privacy subgraph, put together. It resolves nothing."""
+
+from __future__ import annotations
+
+import strawberry
+
+from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
+from gov_services.privacy.graph.history import HistoryQuery
+from gov_services.privacy.graph.review import ReviewMutation, ReviewQuery
+from gov_services.subgraph.schema import Schema, build_schema
+
+
+@strawberry.type(name="Query", description="Questions.")
+class Query(ConsentQuery, HistoryQuery, ReviewQuery):
+    """All root fields of the subgraph."""
+
+
+@strawberry.type(name="Mutation", description="Changes: one a document, each with an input and a payload.")
+class Mutation(ConsentMutation, ReviewMutation):
+    """All changes of the subgraph."""
+
+
+def create_schema() -> Schema:
+    """The subgraph's schema, with nothing connected."""
+    return build_schema(query=Query, mutation=Mutation, types=[CitizenReference])

@@ -1,0 +1,47 @@
+"""The life of a proposal to narrow a purpose, as one table. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from gov_services.kit.errors import UserError
+
+
+class NarrowingState(StrEnum):
+    """Where a proposal stands."""
+
+    PROPOSED = "PROPOSED"
+    APPROVED = "APPROVED"
+    REFUSED = "REFUSED"
+
+
+class NarrowingEvent(StrEnum):
+    """What can happen to a proposal."""
+
+    APPROVE = "approve"
+    REFUSE = "refuse"
+
+
+class NarrowingDecided(UserError):
+    """Somebody else has decided on the proposal already."""
+
+    code = "ALREADY_DECIDED"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "该建议已有处理结果。",
+        "en": "This proposal has been decided already.",
+    }
+
+
+TRANSITIONS: dict[tuple[NarrowingState, NarrowingEvent], NarrowingState] = {
+    (NarrowingState.PROPOSED, NarrowingEvent.APPROVE): NarrowingState.APPROVED,
+    (NarrowingState.PROPOSED, NarrowingEvent.REFUSE): NarrowingState.REFUSED,
+}
+
+
+def advance(state: NarrowingState, event: NarrowingEvent) -> NarrowingState:
+    """The state after `event`. Raises NarrowingDecided."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise NarrowingDecided from None

@@ -1,0 +1,88 @@
+"""Tables of schema `privacy`. None holds a personal value: tags, ids, coordinates, counts. No SQL is built here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import TIMESTAMP, BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gov_services.kit.database import Base
+
+_MOMENT = TIMESTAMP(timezone=True)
+_ID = Uuid(as_uuid=True)
+
+
+class SubjectRow(Base):
+    """Which citizen a tag of the log stands for, so that they can be told of what was read."""
+
+    __tablename__ = "subject"
+    __table_args__ = (Index("ix_subject_tag", "tag"), {"schema": "privacy"})
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    tag: Mapped[bytes] = mapped_column(LargeBinary)
+    since: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class NarrowingRow(Base):
+    """A proposal to take a grant away or to mask it, with the evidence that it rests on."""
+
+    __tablename__ = "narrowing"
+    __table_args__ = (
+        Index("uq_narrowing_open", "purpose", "coordinate", unique=True, postgresql_where="state = 'PROPOSED'"),
+        {"schema": "privacy"},
+    )
+
+    narrowing_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text)
+    coordinate: Mapped[str] = mapped_column(Text)
+    form: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    declared: Mapped[int] = mapped_column(Integer)
+    opened: Mapped[int] = mapped_column(Integer)
+    since: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    state: Mapped[str] = mapped_column(Text)
+    proposed_by: Mapped[UUID] = mapped_column(_ID)
+    proposed_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    decided_by: Mapped[UUID | None] = mapped_column(_ID)
+    decided_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    bundle_version: Mapped[int | None] = mapped_column(Integer)
+
+
+class FindingRow(Base):
+    """Something in the log that an officer has to look into. Append-only."""
+
+    __tablename__ = "finding"
+    __table_args__ = (UniqueConstraint("entry_id", "kind"), {"schema": "privacy"})
+
+    finding_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str] = mapped_column(Text)
+    entry_id: Mapped[UUID] = mapped_column(_ID)
+    found_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class ErasureRow(Base):
+    """That a citizen's keys were destroyed: which classes, and which stay. Append-only; replayed after a restore."""
+
+    __tablename__ = "erasure"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    erasure_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    destroyed: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    kept: Mapped[list[str]] = mapped_column(ARRAY(Text))
+
+
+class WatermarkRow(Base):
+    """The number of the log entry up to which a job has read."""
+
+    __tablename__ = "watermark"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    job: Mapped[str] = mapped_column(Text, primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,19 @@
+"""What the privacy room is given by its composition root, beside the common foundation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyPorts:
+    """Keys that only this room holds."""
+
+    bundle_key: SigningKey
+    """Signs bundles of purposes."""
+    log_keys: VerifyKeys
+    """Public halves of the log's keys, for checking proofs before they are shown."""
+    log_origin: str
+    """The log's name in its checkpoints."""

@@ -1,0 +1,1 @@
+"""The use-cases of the privacy room: consents, access history, review, erasure."""

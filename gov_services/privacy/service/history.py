@@ -1,0 +1,78 @@
+"""Reading the log: a citizen's own access history with proofs, an officer's search. All of it is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gov_services.audit import history
+from gov_services.audit.entry import Entry
+from gov_services.audit.models import EntryRow
+from gov_services.audit.proof import Evidence, Step, make_evidence, verify_evidence
+from gov_services.audit.verify import Report, verify_log
+from gov_services.kit.errors import NotFound
+from gov_services.privacy.ports import PrivacyPorts
+from gov_services.subgraph.context import ReadContext
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """Evidence for one entry, and the steps by which it was checked before it was shown."""
+
+    evidence: Evidence
+    steps: tuple[Step, ...]
+
+
+async def read_own_history(ctx: ReadContext[PrivacyPorts], *, before: int | None, limit: int) -> Sequence[EntryRow]:
+    """Who saw or changed what of the citizen who asks, newest first. Raises NotFound once their log key is gone."""
+    tag = await _own_tag(ctx)
+    await ctx.disclosures.require_log_read("access-history", tag=tag)
+    async with ctx.reading() as session:
+        return await history.of_subject(session, tag=tag, before=before, limit=limit)
+
+
+async def prove_own_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> Proved:
+    """The evidence that an entry about the citizen is in the log. Raises NotFound for any other entry."""
+    tag = await _own_tag(ctx)
+    await ctx.disclosures.require_log_read("access-proof", tag=tag)
+    return await _prove(ctx, entry_id=entry_id, tag=tag)
+
+
+async def prove_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> Proved:
+    """The evidence for any entry, for an officer. Raises NotFound."""
+    await ctx.disclosures.require_log_read("entry-proof", tag=None)
+    return await _prove(ctx, entry_id=entry_id, tag=None)
+
+
+async def search(
+    ctx: ReadContext[PrivacyPorts], *, criteria: history.Search, before: int | None, limit: int
+) -> Sequence[EntryRow]:
+    """Entries that an officer looks for, newest first."""
+    await ctx.disclosures.require_log_read("search", tag=None)
+    async with ctx.reading() as session:
+        return await history.search(session, criteria, before=before, limit=limit)
+
+
+async def verify(ctx: ReadContext[PrivacyPorts]) -> Report:
+    """Check the whole log against itself and against its signed checkpoints."""
+    await ctx.disclosures.require_log_read("verification", tag=None)
+    async with ctx.reading() as session:
+        return await verify_log(session, ctx.ports.log_keys, origin=ctx.ports.log_origin)
+
+
+async def _own_tag(ctx: ReadContext[PrivacyPorts]) -> bytes:
+    citizen_id = ctx.citizen_id()
+    async with ctx.reading() as session:
+        tag = await ctx.subject_tag(session, citizen_id)
+    if tag is None:
+        raise NotFound
+    return tag
+
+
+async def _prove(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None, tag: bytes | None) -> Proved:
+    async with ctx.reading() as session:
+        evidence = await make_evidence(session, entry_id=entry_id) if entry_id else None
+    if evidence is None or (tag is not None and Entry.parse(evidence.entry).subject_tag != tag):
+        raise NotFound
+    return Proved(evidence, verify_evidence(evidence, ctx.ports.log_keys, origin=ctx.ports.log_origin))

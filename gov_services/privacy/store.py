@@ -1,0 +1,109 @@
+"""All SQL of `privacy` on its own tables, one statement a function. The log's is `audit`'s."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from gov_services.kit.database import ReadSession, Session
+from gov_services.privacy.models import ErasureRow, FindingRow, NarrowingRow, SubjectRow, WatermarkRow
+
+
+async def save_subject(session: Session, *, citizen_id: UUID, tag: bytes, now: dt.datetime) -> None:
+    """Remember which citizen the tag stands for."""
+    statement = insert(SubjectRow).values(citizen_id=citizen_id, tag=tag, since=now)
+    await session.execute(statement.on_conflict_do_nothing())
+
+
+async def subjects_of(session: ReadSession, *, tags: Collection[bytes]) -> dict[bytes, UUID]:
+    """The citizens whom the tags stand for; unknown tags are left out."""
+    rows = await session.execute(select(SubjectRow.tag, SubjectRow.citizen_id).where(SubjectRow.tag.in_(tags)))
+    return {tag: citizen_id for tag, citizen_id in rows}
+
+
+async def narrowing_for_update(session: Session, *, narrowing_id: UUID) -> NarrowingRow | None:
+    """The proposal, locked until the transaction ends."""
+    query = select(NarrowingRow).where(NarrowingRow.narrowing_id == narrowing_id).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def narrowing(session: ReadSession, *, narrowing_id: UUID) -> NarrowingRow | None:
+    """The proposal, as it stands."""
+    return await session.get(NarrowingRow, narrowing_id)
+
+
+async def open_narrowing(session: ReadSession, *, purpose: str, coordinate: str) -> NarrowingRow | None:
+    """The proposal about that grant which waits for a decision."""
+    query = select(NarrowingRow).where(
+        NarrowingRow.purpose == purpose, NarrowingRow.coordinate == coordinate, NarrowingRow.state == "PROPOSED"
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def narrowings(session: ReadSession, *, before: UUID | None, limit: int) -> Sequence[NarrowingRow]:
+    """Proposals, newest first."""
+    query = select(NarrowingRow).order_by(NarrowingRow.narrowing_id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(NarrowingRow.narrowing_id < before)
+    return (await session.execute(query)).scalars().all()
+
+
+async def decide_narrowing(
+    session: Session, *, narrowing_id: UUID, state: str, by: UUID, now: dt.datetime, bundle_version: int | None
+) -> None:
+    """Write the decision on a proposal that the caller has locked."""
+    await session.execute(
+        update(NarrowingRow)
+        .where(NarrowingRow.narrowing_id == narrowing_id)
+        .values(state=state, decided_by=by, decided_at=now, bundle_version=bundle_version)
+    )
+
+
+async def save_finding(
+    session: Session, *, finding_id: UUID, kind: str, actor: str, purpose: str, entry_id: UUID, now: dt.datetime
+) -> bool:
+    """Keep a finding; False where the same entry gave the same finding before."""
+    statement = (
+        insert(FindingRow)
+        .values(finding_id=finding_id, kind=kind, actor=actor, purpose=purpose, entry_id=entry_id, found_at=now)
+        .on_conflict_do_nothing()
+        .returning(FindingRow.finding_id)
+    )
+    return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+async def findings(session: ReadSession, *, before: UUID | None, limit: int) -> Sequence[FindingRow]:
+    """Findings, newest first."""
+    query = select(FindingRow).order_by(FindingRow.finding_id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(FindingRow.finding_id < before)
+    return (await session.execute(query)).scalars().all()
+
+
+async def erasures_of(session: ReadSession, *, citizen_id: UUID) -> Sequence[ErasureRow]:
+    """What was erased of a citizen, and when."""
+    query = select(ErasureRow).where(ErasureRow.citizen_id == citizen_id).order_by(ErasureRow.made_at)
+    return (await session.execute(query)).scalars().all()
+
+
+async def watermark(session: ReadSession, *, job: str) -> int:
+    """The number of the entry up to which the job has read; -1 for one that never ran."""
+    found = await session.execute(select(WatermarkRow.seq).where(WatermarkRow.job == job))
+    seq = found.scalar_one_or_none()
+    return -1 if seq is None else seq
+
+
+async def watermark_for_update(session: Session, *, job: str) -> int:
+    """The number up to which the job has read, locked: one runs at a time."""
+    await session.execute(insert(WatermarkRow).values(job=job, seq=-1).on_conflict_do_nothing())
+    query = select(WatermarkRow.seq).where(WatermarkRow.job == job).with_for_update()
+    return (await session.execute(query)).scalar_one()
+
+
+async def advance_watermark(session: Session, *, job: str, seq: int) -> None:
+    """The job has read up to and including `seq`."""
+    await session.execute(update(WatermarkRow).where(WatermarkRow.job == job).values(seq=seq))

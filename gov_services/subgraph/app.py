@@ -1,0 +1,101 @@
+"""One subgraph: bytes in with an assertion, bytes out; the same in this process and over HTTP. It plans nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+import structlog
+
+from gov_services.consent.vocabulary import Vocabulary
+from gov_services.kit.clock import Clock
+from gov_services.kit.errors import Refusal, ServiceError, Unavailable
+from gov_services.subgraph.assertion import AssertionRefused, AssertionVerifier
+from gov_services.subgraph.context import ReadContext, RoomServices
+from gov_services.subgraph.errors import format_errors, service_error_of
+from gov_services.subgraph.requested import RequestedCoordinates
+from gov_services.subgraph.schema import Schema
+from gov_services.subgraph.unit_of_work import log_refusal
+from graphql import GraphQLError
+
+Ports = TypeVar("Ports")
+_log = structlog.get_logger("gov_services.subgraph")
+
+# These are decided per field, and the disclosure's own entry says so already.
+_IN_THE_DISCLOSURE_ENTRY = frozenset({"CONSENT_REQUIRED", "PURPOSE_NARROWED"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    document: str
+    variables: dict[str, Any]
+
+
+class Subgraph(Generic[Ports]):
+    """A room's schema behind the one verifier."""
+
+    def __init__(
+        self, *, name: str, schema: Schema, verifier: AssertionVerifier, services: RoomServices[Ports], clock: Clock
+    ) -> None:
+        self.name = name
+        self.schema = schema
+        self._verifier = verifier
+        self._services = services
+        self._clock = clock
+        self._requested = RequestedCoordinates(schema._schema, Vocabulary.from_sdl(schema.as_str()))
+
+    async def handle(self, body: bytes, *, assertion: str, access_token: str | None) -> bytes:
+        """Answer one fetch: `body` is `{"query": …, "variables": …}`; the answer a GraphQL response. Never raises."""
+        now = self._clock.now()
+        try:
+            fetch = _decode(body)
+            call = self._verifier.verify(
+                token=assertion, bearer=access_token, body=body, document=fetch.document, now=now
+            )
+        except AssertionRefused as refused:
+            _log.warning("assertion refused", subgraph=self.name, reason=refused.reason)
+            return _refused(refused)
+        disclosures = self._services.discloser.begin(call, self._requested.of(fetch.document))
+        context = ReadContext(call, self._services, disclosures)
+        result = await self.schema.execute(fetch.document, variable_values=fetch.variables, context_value=context)
+        disclosures.close()
+        errors = list(result.errors or ())
+        data = result.data
+        unlogged = await self._log_refusals(context, errors)
+        if unlogged is not None:
+            # A refusal that cannot be logged is not answered (ARCHITECTURE §4.6): nothing of this fetch is.
+            data, errors = None, [GraphQLError("", original_error=unlogged)]
+        formatted = format_errors(errors, locale=call.locale, request_id=call.request_id)
+        return orjson.dumps({"data": data, **({"errors": formatted} if formatted else {})})
+
+    async def _log_refusals(self, context: ReadContext[Ports], errors: list[GraphQLError]) -> ServiceError | None:
+        found = {
+            error.code: error
+            for error in map(service_error_of, errors)
+            if isinstance(error, Refusal) and not error.logged and error.code not in _IN_THE_DISCLOSURE_ENTRY
+        }
+        for error in found.values():
+            try:
+                await log_refusal(context, error)
+            except Unavailable as unavailable:
+                return unavailable
+        return None
+
+
+def _decode(body: bytes) -> _Fetch:
+    try:
+        raw = json.loads(body)
+        document, variables = raw["query"], raw.get("variables") or {}
+        if not isinstance(document, str) or not isinstance(variables, dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise AssertionRefused("the body is not a fetch") from None
+    return _Fetch(document, variables)
+
+
+def _refused(refused: AssertionRefused) -> bytes:
+    error: Mapping[str, Any] = {"message": refused.message("zh-CN"), "extensions": {"code": refused.code}}
+    return orjson.dumps({"data": None, "errors": [error]})

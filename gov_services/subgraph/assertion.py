@@ -1,0 +1,149 @@
+"""The one verifier of assertions: every fetch passes it, in the same process or over HTTP. It signs nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import ClassVar
+
+from gov_services.crypto.signing import VerifyKeys
+from gov_services.crypto.tokens import TokenRefused, verify_token
+from gov_services.kit import access_token
+from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
+from gov_services.kit.assertion import ISSUER, LIFETIME_S, TYPE, Assertion, AssertionMalformed
+from gov_services.kit.context import Call, Entrance, EntranceKind
+from gov_services.kit.errors import Refusal
+from gov_services.kit.manifest import Manifest
+
+
+class AssertionRefused(Refusal):
+    """The fetch does not come from the gateway, or not in the way that it states. `reason` is for our log only."""
+
+    code = "ASSERTION_REFUSED"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "请求未通过网关校验。",
+        "en": "The request did not come through the gateway.",
+    }
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class ReplayGuard:
+    """Remembers assertion ids until they expire. One per subgraph process; bounded, because lifetimes are short."""
+
+    def __init__(self, *, capacity: int = 200_000) -> None:
+        self._seen: dict[str, dt.datetime] = {}
+        self._capacity = capacity
+
+    def claim(self, assertion: Assertion, *, now: dt.datetime) -> None:
+        """Take the id. Raises AssertionRefused where it was taken before, or when too many are remembered."""
+        if assertion.id in self._seen:
+            raise AssertionRefused("replayed")
+        if len(self._seen) >= self._capacity:
+            # Ids are remembered in the order they came, and all live equally long: the oldest expire first.
+            for key in [key for key, until in self._seen.items() if until <= now]:
+                del self._seen[key]
+            if len(self._seen) >= self._capacity:
+                raise AssertionRefused("too many assertions at once")
+        self._seen[assertion.id] = assertion.expires_at
+
+
+class AssertionVerifier:
+    """Turns what came with a fetch into a Call, or refuses it."""
+
+    def __init__(
+        self,
+        *,
+        subgraph: str,
+        gateway_keys: VerifyKeys,
+        access_token_keys: VerifyKeys,
+        issuer: str,
+        manifest: Manifest,
+        allow_adhoc: bool,
+    ) -> None:
+        self._subgraph = subgraph
+        self._gateway_keys = gateway_keys
+        self._access_token_keys = access_token_keys
+        self._issuer = issuer
+        self._allow_adhoc = allow_adhoc
+        self._replays = ReplayGuard()
+        self._actors: dict[str, tuple[Actor, dt.datetime]] = {}
+        self.manifest = manifest
+
+    def verify(self, *, token: str, bearer: str | None, body: bytes, document: str, now: dt.datetime) -> Call:
+        """The call that the assertion `token` states. Raises AssertionRefused; each number below is one check.
+
+        1 signed by the gateway, of our type, for this subgraph, not expired   2 lives no longer than 30 s
+        3 about these very bytes   4 not seen before   5 the actor's own token says the same
+        6 part of a registered document's plan, from the manifest that we hold
+        """
+        # (1)
+        try:
+            claims = verify_token(self._gateway_keys, token, type=TYPE, audience=self._subgraph, issuer=ISSUER, now=now)
+            assertion = Assertion.parse(claims)
+        except (TokenRefused, AssertionMalformed) as refused:
+            raise AssertionRefused("not a valid assertion for this subgraph") from refused
+        # (2)
+        if assertion.expires_at - assertion.issued_at > dt.timedelta(seconds=LIFETIME_S):
+            raise AssertionRefused("lives too long")
+        # (3)
+        if assertion.body_hash != hashlib.sha256(body).hexdigest():
+            raise AssertionRefused("about another body")
+        # (4)
+        self._replays.claim(assertion, now=now)
+        # (5)
+        if self._actor(bearer, now=now) != assertion.actor:
+            raise AssertionRefused("the actor's token says otherwise")
+        # (6)
+        return Call(
+            actor=assertion.actor,
+            entrance=self._entrance(assertion, document),
+            now=now,
+            request_id=assertion.request_id,
+            locale=assertion.locale,
+            case_id=assertion.case_id,
+            reason=assertion.reason,
+        )
+
+    def _actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
+        if bearer is None:
+            return ANONYMOUS
+        remembered = self._actors.get(bearer)
+        if remembered is not None and now < remembered[1]:
+            return remembered[0]
+        try:
+            claims = verify_token(
+                self._access_token_keys,
+                bearer,
+                type=access_token.TYPE,
+                audience=access_token.AUDIENCE,
+                issuer=self._issuer,
+                now=now,
+            )
+            actor = access_token.actor_of(claims)
+        except (TokenRefused, access_token.AccessTokenMalformed) as refused:
+            raise AssertionRefused("the actor's token is not valid") from refused
+        if len(self._actors) >= 10_000:
+            self._actors.clear()
+        self._actors[bearer] = (actor, dt.datetime.fromtimestamp(claims["exp"], dt.UTC))
+        return actor
+
+    def _entrance(self, assertion: Assertion, document: str) -> Entrance:
+        if assertion.document_id == "adhoc":
+            if not self._allow_adhoc or assertion.adhoc_purpose is None:
+                raise AssertionRefused("ad-hoc documents are for development")
+            return Entrance(
+                EntranceKind.DOCUMENT, "adhoc", assertion.adhoc_purpose, "adhoc", assertion.manifest_version
+            )
+        registered = self.manifest.documents.get(assertion.document_id)
+        if registered is None or assertion.manifest_version != self.manifest.version:
+            raise AssertionRefused("of a document that this manifest does not hold")
+        if hashlib.sha256(document.encode()).hexdigest() not in registered.fetches.get(self._subgraph, ()):
+            raise AssertionRefused("not part of that document's plan")
+        if assertion.actor.kind is not ActorKind.ANONYMOUS and assertion.actor.client_id not in registered.clients:
+            raise AssertionRefused("of another client's document")
+        return Entrance(
+            EntranceKind.DOCUMENT, registered.name, registered.purpose, registered.id, self.manifest.version
+        )

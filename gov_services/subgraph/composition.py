@@ -1,0 +1,164 @@
+"""What every room's composition root wires alike. It reads settings for `*/app.py` and knows no domain."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from redis.asyncio import Redis
+
+from gov_services.audit.log import AuditLog
+from gov_services.consent.budgets import ValkeyBudgets
+from gov_services.consent.bundles import Bundles
+from gov_services.consent.disclosures import Discloser
+from gov_services.consent.vocabulary import Vocabulary
+from gov_services.crypto.data_keys import DataKeys
+from gov_services.crypto.keys import DataClass, LocalKeyProvider
+from gov_services.crypto.signing import VerifyKeys
+from gov_services.kit.clock import Clock
+from gov_services.kit.database import Database, create_engine
+from gov_services.kit.manifest import Manifest, signed_text
+from gov_services.kit.settings import Settings
+from gov_services.subgraph.app import Subgraph
+from gov_services.subgraph.assertion import AssertionVerifier
+from gov_services.subgraph.context import RoomServices
+from gov_services.subgraph.entrances import Job, Route, job_context, receive_event
+from gov_services.subgraph.events import Handler
+from gov_services.subgraph.schema import Schema
+
+Ports = TypeVar("Ports")
+
+MANIFEST = "trusted-documents.json"
+MANIFEST_SIGNATURE = "trusted-documents.sig"
+AUDIT_POOL_SIZE = 2
+
+
+class Room(Generic[Ports]):
+    """A room, wired: its subgraph, event handlers, routes and jobs."""
+
+    def __init__(
+        self,
+        *,
+        subgraph: Subgraph[Ports],
+        services: RoomServices[Ports],
+        clock: Clock,
+        handlers: Mapping[str, Handler],
+        routes: Sequence[Route],
+        jobs: Sequence[Job],
+        closing: Sequence[Callable[[], Awaitable[None]]],
+    ) -> None:
+        self.name = subgraph.name
+        self.subgraph = subgraph
+        self.services = services
+        self.handlers = dict(handlers)
+        self.routes = tuple(routes)
+        self.jobs = tuple(jobs)
+        self._clock = clock
+        self._closing = tuple(closing)
+
+    async def start(self) -> None:
+        """Begin to log; nothing is disclosed before."""
+        await self.services.discloser.audit.start()
+
+    async def close(self) -> None:
+        """Let what is queued for the log be written, then let go of everything, newest first."""
+        for close in self._closing:
+            await close()
+        await self.services.discloser.audit.close()
+        await self.services.discloser.database.close()
+
+    async def receive(self, content: bytes) -> bool:
+        """Take an event from the worker; see `entrances.receive_event`."""
+        return await receive_event(self.services, self.handlers, content, now=self._clock.now())
+
+    async def run_job(self, job: Job) -> int:
+        """Run one of the room's jobs now."""
+        context = job_context(self.services, job, now=self._clock.now())
+        try:
+            return await job.run(context)
+        finally:
+            context.disclosures.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What a composition root gets before it adds its own ports."""
+
+    settings: Settings
+    clock: Clock
+    schema: Schema
+    database: Database
+    audit: AuditLog
+    keys: DataKeys
+    discloser: Discloser
+    verifier: AssertionVerifier
+
+    def room(
+        self,
+        ports: Ports,
+        *,
+        handlers: Mapping[str, Handler] | None = None,
+        routes: Callable[[RoomServices[Ports]], Sequence[Route]] | None = None,
+        jobs: Sequence[Job] = (),
+        closing: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> Room[Ports]:
+        """The room with its ports. `routes` makes them over the room's services."""
+        services = RoomServices(self.discloser, ports)
+        subgraph = Subgraph(
+            name=self.discloser.room,
+            schema=self.schema,
+            verifier=self.verifier,
+            services=services,
+            clock=self.clock,
+        )
+        return Room(
+            subgraph=subgraph,
+            services=services,
+            clock=self.clock,
+            handlers=handlers or {},
+            routes=routes(services) if routes else (),
+            jobs=jobs,
+            closing=closing,
+        )
+
+
+def lay_foundation(
+    settings: Settings, *, room: str, data_class: DataClass, schema: Schema, clock: Clock, valkey: Redis
+) -> Foundation:
+    """Connect `room` under its own role, with the keys of its own classes. Opens no connection yet."""
+    url = settings.room_database_url(room)
+    database = Database(url, pool_size=settings.pool_size, application=f"gov-services {room}")
+    audit = AuditLog(create_engine(url, pool_size=AUDIT_POOL_SIZE, application=f"gov-services {room} log"), room=room)
+    # Registration makes a citizen's keys of every class; elsewhere a room holds the key-encryption keys of its own.
+    classes = frozenset(DataClass) if room == "identity" else frozenset({data_class, DataClass.AUDIT})
+    keys = DataKeys(LocalKeyProvider(settings.secrets_directory, classes))
+    signing = settings.secrets_directory
+    discloser = Discloser(
+        room=room,
+        database=database,
+        audit=audit,
+        keys=keys,
+        bundles=Bundles(VerifyKeys.load(signing, "bundle")),
+        budgets=ValkeyBudgets(valkey),
+        vocabulary=Vocabulary.from_sdl(schema.as_str()),
+        data_class=data_class,
+    )
+    verifier = AssertionVerifier(
+        subgraph=room,
+        gateway_keys=VerifyKeys.load(signing, "assertion"),
+        access_token_keys=VerifyKeys.load(signing, "access-token"),
+        issuer=settings.public_url,
+        manifest=load_manifest(settings),
+        allow_adhoc=settings.development,
+    )
+    return Foundation(settings, clock, schema, database, audit, keys, discloser, verifier)
+
+
+def load_manifest(settings: Settings) -> Manifest:
+    """The manifest of trusted documents, its signature verified. Raises ManifestRefused, SignatureRefused, OSError."""
+    manifest = Manifest.parse((settings.graph_directory / MANIFEST).read_bytes())
+    key_id, _, signature = (settings.runtime_directory / MANIFEST_SIGNATURE).read_text().strip().partition(" ")
+    keys = VerifyKeys.load(settings.secrets_directory, "manifest")
+    keys.verify(key_id, signed_text(manifest), bytes.fromhex(signature))
+    return manifest

@@ -1,0 +1,98 @@
+"""GraphQL types that several subgraphs share: user errors, money, pages. They carry no rule."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import strawberry
+
+from gov_services.kit import errors
+from gov_services.subgraph.context import ReadContext
+from gov_services.subgraph.unit_of_work import Outcome
+
+MAX_PAGE = 50
+
+
+@strawberry.federation.type(shareable=True, name="UserError", description="Something that the person can put right.")
+class UserErrorType:
+    """One item of a payload's `userErrors`."""
+
+    code: str = strawberry.field(description="Stable code, for programs.")
+    message: str = strawberry.field(description="What to do about it, in the language asked for.")
+    field: str | None = strawberry.field(description="Path of the input field it concerns, dotted.")
+
+
+@strawberry.federation.type(shareable=True, description="An amount of money in renminbi.")
+class Money:
+    """Integer fen."""
+
+    amount: int = strawberry.field(description="Amount in fen (1/100 yuan).")
+
+
+@strawberry.federation.type(shareable=True, description="Where a page of a connection lies.")
+class PageInfo:
+    """Relay's PageInfo."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follow.")
+    end_cursor: str | None = strawberry.field(description="Pass as `after` to go on.")
+
+
+class BadCursor(errors.UserError):
+    """The cursor is none of ours."""
+
+    code = "BAD_CURSOR"
+    messages: ClassVar[dict[str, str]] = {"zh-CN": "分页游标无效。", "en": "The cursor is not valid."}
+
+
+class PageTooLarge(errors.UserError):
+    """More was asked for at once than a page holds."""
+
+    code = "PAGE_TOO_LARGE"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "每页最多 {most} 条。",
+        "en": "A page holds at most {most}.",
+    }
+
+
+def page_size(first: int) -> int:
+    """`first`, if a page may be so long. Raises PageTooLarge."""
+    if not 1 <= first <= MAX_PAGE:
+        raise PageTooLarge(field="first", most=MAX_PAGE)
+    return first
+
+
+def encode_cursor(key: str) -> str:
+    """An opaque cursor for a keyset `key`, which holds no personal value."""
+    return base64.urlsafe_b64encode(f"1:{key}".encode()).decode()
+
+
+def decode_cursor(cursor: str | None) -> str | None:
+    """The keyset key in `cursor`. Raises BadCursor."""
+    if cursor is None:
+        return None
+    try:
+        version, _, key = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise BadCursor(field="after") from None
+    if version != "1" or not key:
+        raise BadCursor(field="after")
+    return key
+
+
+def context_of(info: strawberry.Info) -> ReadContext[Any]:
+    """The context of the fetch that a resolver runs in."""
+    context: ReadContext[Any] = info.context
+    return context
+
+
+def user_errors(outcome: Outcome[Any], info: strawberry.Info) -> list[UserErrorType]:
+    """The outcome's errors, in the language asked for."""
+    return describe(outcome.errors, locale=context_of(info).call.locale)
+
+
+def describe(found: Sequence[errors.UserError], *, locale: str) -> list[UserErrorType]:
+    """Errors as items of `userErrors`."""
+    return [UserErrorType(code=error.code, message=error.message(locale), field=error.field or None) for error in found]

@@ -1,0 +1,111 @@
+"""What the tests of the log share: entries of invented people, a log of one room. It starts no server."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gov_services.audit.entry import Entry, EntryKind
+from gov_services.audit.integrate import Integrator
+from gov_services.audit.log import AuditLog
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.clock import FrozenClock
+from gov_services.kit.database import Database
+from gov_services.kit.ids import new_id
+
+NOW = dt.datetime(2026, 3, 2, 9, 30, 15, 123456, tzinfo=dt.UTC)
+ALICE = bytes.fromhex("a1" * 16)
+BOB = bytes.fromhex("b0" * 16)
+
+MakeEntry = Callable[..., Entry]
+
+
+def an_entry(**changes: Any) -> Entry:
+    """A disclosure to an officer, with `changes`."""
+    at = changes.pop("at", NOW)
+    values: dict[str, Any] = {
+        "id": new_id(at),
+        "at": at,
+        "room": "permits",
+        "kind": EntryKind.READ,
+        "action": "disclosure",
+        "actor": "staff:00000000-0000-7000-8000-000000000001",
+        "actor_tag": None,
+        "client": "counter",
+        "roles": ("officer",),
+        "purpose": "permit.review",
+        "basis": "STATUTORY",
+        "entrance": "document:ReviewApplication",
+        "document": "0d" * 32,
+        "subject_tag": ALICE,
+        "object": "application:00000000-0000-7000-8000-00000000000a",
+        "coordinates": (("Application.applicantName", "MASKED"), ("Application.phone", "CONSENT_REQUIRED")),
+        "case": UUID("00000000-0000-7000-8000-00000000000c"),
+        "reason": "初审",
+        "recipient": "staff:00000000-0000-7000-8000-000000000001",
+        "policy": "ab" * 32,
+        "outcome": "allowed",
+        "request": "request-1",
+    }
+    return Entry(**{**values, **changes})
+
+
+@pytest.fixture
+def make_entry() -> MakeEntry:
+    return an_entry
+
+
+@pytest.fixture
+async def permits_log(room_database: Callable[[str], Database]) -> AsyncIterator[AuditLog]:
+    log = AuditLog(room_database("permits").engine, room="permits")
+    await log.start()
+    yield log
+    await log.close()
+
+
+ORIGIN = "gov.example/log"
+
+
+def a_signing_key(key_id: str = "log-1") -> SigningKey:
+    return SigningKey(Ed25519PrivateKey.generate(), key_id)
+
+
+@pytest.fixture
+def log_key() -> SigningKey:
+    return a_signing_key()
+
+
+@pytest.fixture
+def strangers_key() -> SigningKey:
+    """A key of the same id that is not the log's."""
+    return a_signing_key()
+
+
+@pytest.fixture
+def log_keys(log_key: SigningKey) -> VerifyKeys:
+    return VerifyKeys({log_key.key_id: log_key.public_bytes})
+
+
+@pytest.fixture
+def origin() -> str:
+    return ORIGIN
+
+
+@pytest.fixture
+def integrator(
+    room_database: Callable[[str], Database], log_key: SigningKey, log_keys: VerifyKeys, tmp_path: Path
+) -> Integrator:
+    return Integrator(
+        room_database("audit"),
+        log_key,
+        FrozenClock(NOW),
+        keys=log_keys,
+        origin=ORIGIN,
+        published=tmp_path / "published",
+    )

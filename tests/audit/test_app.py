@@ -1,0 +1,142 @@
+"""The log's public face: what any C2SP client can follow, and no entry."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+from litestar import Litestar
+
+from gov_services.audit import store
+from gov_services.audit.app import Place, create_app, create_router, parse_place, path_of
+from gov_services.audit.checkpoint import open_checkpoint, verifier_key
+from gov_services.audit.entry import Entry
+from gov_services.audit.integrate import Integrator
+from gov_services.audit.log import AuditLog
+from gov_services.audit.merkle import leaf_hash, root
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.database import Database
+from gov_services.kit.errors import NotFound
+from gov_services.kit.settings import Settings
+
+RoomDatabase = Callable[[str], Database]
+MakeEntry = Callable[..., Entry]
+
+
+def client_of(app: Litestar) -> AsyncClient:
+    return AsyncClient(transport=ASGITransport(app), base_url="http://gov.example")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def client(room_database: RoomDatabase, log_keys: VerifyKeys, origin: str) -> AsyncIterator[AsyncClient]:
+    router = create_router(room_database("audit"), log_keys, origin=origin)
+    async with client_of(Litestar([router], openapi_config=None)) as client:
+        yield client
+
+
+async def test_a_client_rebuilds_the_signed_root_from_tiles(
+    client: AsyncClient,
+    integrator: Integrator,
+    permits_log: AuditLog,
+    make_entry: MakeEntry,
+    log_key: SigningKey,
+    log_keys: VerifyKeys,
+    origin: str,
+) -> None:
+    await permits_log.append([make_entry() for _ in range(300)])
+    await integrator.run_once()
+    note = (await client.get("/log/checkpoint")).text
+    checkpoint = open_checkpoint(note, log_keys, origin=origin)
+    assert checkpoint.size == 300
+    full = (await client.get("/log/tile/0/000")).content
+    partial = (await client.get("/log/tile/0/001.p/44")).content
+    tiles = full + partial
+    leaves = [tiles[place : place + 32] for place in range(0, len(tiles), 32)]
+    assert len(leaves) == 300
+    assert root(leaves) == checkpoint.root
+    assert (await client.get("/log/tile/1/000.p/1")).content == root(leaves[:256])
+    bundle = (await client.get("/log/tile/entries/001.p/44")).content
+    committed = [bundle[place + 2 : place + 34] for place in range(0, len(bundle), 34)]
+    assert {bundle[place : place + 2] for place in range(0, len(bundle), 34)} == {b"\x00\x20"}
+    assert [leaf_hash(one) for one in committed] == leaves[256:]
+    assert (await client.get("/log/key")).text == f"{verifier_key(origin, log_key.public_bytes)}\n"
+
+
+async def test_what_is_not_under_a_checkpoint_is_not_shown(
+    client: AsyncClient, integrator: Integrator, permits_log: AuditLog, make_entry: MakeEntry
+) -> None:
+    assert (await client.get("/log/checkpoint")).status_code == 404
+    await permits_log.append([make_entry() for _ in range(3)])
+    await integrator.run_once()
+    await permits_log.append([make_entry() for _ in range(3)])
+    for path in ("tile/0/000", "tile/0/000.p/4", "tile/entries/000.p/4", "tile/1/000.p/1", "tile/0/001.p/1"):
+        answer = await client.get(f"/log/{path}", headers={"Accept-Language": "en"})
+        assert (answer.status_code, answer.json()) == (
+            404,
+            {"code": "NOT_FOUND", "message": "There is nothing here that you can see."},
+        )
+    assert (await client.get("/log/tile/0/000.p/3")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("0/000", Place(0, 0, 256)),
+        ("1/999", Place(1, 999, 256)),
+        ("0/x001/000", Place(0, 1000, 256)),
+        ("entries/x001/x234/067.p/3", Place(None, 1_234_067, 3)),
+    ],
+)
+def test_a_tile_has_one_path(path: str, place: Place) -> None:
+    assert parse_place(path) == place
+    assert path_of(place) == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "0",
+        "0/0",
+        "00/000",
+        "64/000",
+        "0/001/000",
+        "0/x000/000",
+        "0/000.p/0",
+        "0/000.p/256",
+        "0/000.p/01",
+        "0/000/",
+        "-1/000",
+        "entry/000",
+        "0/" + "x999/" * 6 + "999",
+        "../checkpoint",
+        "0/٠٠٠",
+    ],
+)
+def test_no_other_path_is_a_tile(path: str) -> None:
+    with pytest.raises(NotFound):
+        parse_place(path)
+
+
+async def test_the_deployable_integrates_in_the_background_under_its_own_keys(
+    settings: Settings, database: Database, permits_log: AuditLog, make_entry: MakeEntry
+) -> None:
+    await permits_log.append([make_entry()])
+    app = create_app(settings)
+    async with app.lifespan(), client_of(app) as client:
+        for _ in range(200):
+            answer = await client.get("/log/checkpoint")
+            if answer.status_code == 200:
+                break
+            await asyncio.sleep(0.02)
+    keys = VerifyKeys.load(settings.secrets_directory, "log")
+    assert open_checkpoint(answer.text, keys, origin=settings.log_origin).size == 1
+    async with database.reading() as session:
+        head = await store.head(session)
+    kept = settings.runtime_directory / "log" / f"{head.log_id}.checkpoint"
+    assert kept.read_text() == answer.text
+    committed = base64.b64encode(make_entry().canonical()).decode()
+    assert committed not in answer.text

@@ -1,0 +1,216 @@
+"""The log as citizens and officers read it: proofs, search, verification, findings, narrowing, erasure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from town import Town, sample_number
+
+from gov_services.audit.entry import EntryKind
+from gov_services.audit.proof import Evidence, verify_evidence
+from gov_services.crypto.signing import VerifyKeys
+from gov_services.kit.actor import Actor
+from gov_services.kit.ids import new_id
+
+HISTORY = """query($first: Int! = 20, $after: String) { accessHistory(first: $first, after: $after) {
+  nodes { id number action kind purpose actor fields { coordinate form } } pageInfo { hasNextPage endCursor } } }"""
+PROOF = "query($id: ID!) { accessProof(entryId: $id) { number evidence steps { number title detail } } }"
+VERIFY = "{ verifyLog { sound entries covered checkpoints checks { line } } }"
+SEARCH = """query($s: LogSearchInput!) { logEntries(search: $s) { nodes { id action client outcome code } } }"""
+USE = "query($p: String!) { fieldUse(purpose: $p) { client coordinate form declared opened withheld } }"
+PROPOSE = """mutation($input: ProposeNarrowingInput!) { proposeNarrowing(input: $input) {
+  narrowing { id state declared opened } userErrors { code } } }"""
+DECIDE = """mutation($input: DecideNarrowingInput!) { decideNarrowing(input: $input) {
+  narrowing { id state bundleVersion } userErrors { code } } }"""
+ERASE = """mutation($input: RequestErasureInput!) { requestErasure(input: $input) {
+  destroyed kept { dataClass law years } userErrors { code } } }"""
+FINDINGS = "{ findings { nodes { kind actor purpose } } }"
+FIND = "query($i: FindCitizenInput!) { citizenByNationalId(input: $i) { id name } }"
+
+
+def officer(town: Town) -> Actor:
+    return town.staff("compliance-officer", client="compliance")
+
+
+async def test_a_citizen_sees_who_saw_what_and_each_entry_is_provable(town: Town) -> None:
+    actor = await town.register()
+    await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
+    await town.entries()
+    await town.integrate()
+    answer = await town.ask("privacy", HISTORY, purpose="access-history", actor=actor)
+    nodes = answer["data"]["accessHistory"]["nodes"]
+    assert {"READ", "USE"} <= {node["kind"].upper() for node in nodes}
+    assert str(actor.id) not in json.dumps(nodes)
+
+    await town.integrate()
+    read = next(node for node in nodes if node["kind"] == "read")
+    proof = await town.ask("privacy", PROOF, {"id": read["id"]}, purpose="access-history", actor=actor)
+    found = proof["data"]["accessProof"]
+    assert [step["number"] for step in found["steps"]] == [1, 2, 3, 4, 5]
+    keys = VerifyKeys.load(town.settings.secrets_directory, "log")
+    steps = verify_evidence(Evidence.from_json(found["evidence"]), keys, origin=town.settings.log_origin)
+    assert len(steps) == 5
+
+
+async def test_history_is_paged_and_goes_on_where_it_stopped(town: Town) -> None:
+    actor = await town.register()
+    for _ in range(3):
+        await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
+    first = (await town.ask("privacy", HISTORY, {"first": 2}, purpose="access-history", actor=actor))["data"]
+    page = first["accessHistory"]
+    assert page["pageInfo"]["hasNextPage"] is True
+    again = await town.ask(
+        "privacy",
+        HISTORY,
+        {"first": 2, "after": page["pageInfo"]["endCursor"]},
+        purpose="access-history",
+        actor=actor,
+    )
+    numbers = [node["number"] for node in page["nodes"] + again["data"]["accessHistory"]["nodes"]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(set(numbers)) == 4
+
+
+async def test_entries_about_others_unknown_ones_and_nonsense_are_not_proved(town: Town) -> None:
+    actor = await town.register()
+    stranger = await town.register(number=sample_number(sequence=201), phone="13900000002")
+    await town.ask("identity", "{ me { name } }", purpose="own-account", actor=stranger)
+    await town.integrate()
+    theirs = next(e for e in await town.entries() if e.kind is EntryKind.READ)
+    for entry_id in (str(theirs.id), str(new_id(town.clock.now())), "nonsense"):
+        answer = await town.ask("privacy", PROOF, {"id": entry_id}, purpose="access-history", actor=actor)
+        assert answer["data"] is None
+        assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
+async def test_an_officer_verifies_the_whole_log_and_that_is_logged_too(town: Town) -> None:
+    actor = await town.register()
+    await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
+    await town.integrate()
+    answer = await town.ask("privacy", VERIFY, purpose="log-review", actor=officer(town))
+    report = answer["data"]["verifyLog"]
+    assert report["sound"] is True
+    assert report["checkpoints"] == 1
+    assert len(report["checks"]) == 8
+    assert [e.action for e in await town.entries() if e.kind is EntryKind.LOG_READ] == ["verification"]
+
+
+async def test_an_officer_finds_entries_by_what_they_say(town: Town) -> None:
+    actor = await town.register()
+    await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
+    search: dict[str, Any] = {"coordinate": "Citizen.name", "client": "citizen-app"}
+    answer = await town.ask("privacy", SEARCH, {"s": search}, purpose="log-review", actor=officer(town))
+    assert {node["action"] for node in answer["data"]["logEntries"]["nodes"]} == {"disclosure"}
+    nothing = await town.ask("privacy", SEARCH, {"s": {"subjectTag": "zz"}}, purpose="log-review", actor=officer(town))
+    assert nothing["data"]["logEntries"]["nodes"] == []
+
+
+async def test_nobody_but_a_compliance_officer_reads_the_log(town: Town) -> None:
+    citizen = await town.register()
+    for actor in (citizen, town.staff("registrar"), town.party("riverside-bank")):
+        answer = await town.ask("privacy", VERIFY, purpose="log-review", actor=actor)
+        assert answer["data"] is None
+        assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_two_officers_narrow_a_purpose_and_the_field_is_gone_from_the_next_answer(town: Town) -> None:
+    citizen = await town.register()
+    me = "{ me { name address } }"
+    assert (await town.ask("identity", me, purpose="own-account", actor=citizen))["data"]["me"]["address"]
+    await town.entries()
+    first, second = officer(town), officer(town)
+    use = await town.ask("privacy", USE, {"p": "own-account"}, purpose="purpose-review", actor=first)
+    rows = {row["coordinate"]: row for row in use["data"]["fieldUse"]}
+    assert (rows["Citizen.address"]["declared"], rows["Citizen.address"]["opened"]) == (1, 1)
+    assert (rows["Citizen.phone"]["declared"], rows["Citizen.phone"]["opened"]) == (0, 0)
+
+    values = {"purpose": "own-account", "coordinate": "Citizen.address", "note": "shown nowhere"}
+    proposed = await town.ask("privacy", PROPOSE, {"input": values}, purpose="purpose-review", actor=first)
+    narrowing = proposed["data"]["proposeNarrowing"]["narrowing"]
+    assert narrowing["state"] == "PROPOSED"
+    again = await town.ask("privacy", PROPOSE, {"input": values}, purpose="purpose-review", actor=second)
+    assert again["data"]["proposeNarrowing"]["userErrors"] == [{"code": "ALREADY_PROPOSED"}]
+
+    decide = {"input": {"narrowingId": narrowing["id"]}}
+    alone = await town.ask("privacy", DECIDE, decide, purpose="purpose-review", actor=first)
+    assert alone["data"]["decideNarrowing"]["userErrors"] == [{"code": "SECOND_OFFICER_NEEDED"}]
+    done = await town.ask("privacy", DECIDE, decide, purpose="purpose-review", actor=second)
+    assert done["data"]["decideNarrowing"]["narrowing"]["bundleVersion"] == 2
+    late = await town.ask("privacy", DECIDE, decide, purpose="purpose-review", actor=second)
+    assert late["data"]["decideNarrowing"]["userErrors"] == [{"code": "ALREADY_DECIDED"}]
+
+    answer = await town.ask("identity", me, purpose="own-account", actor=citizen)
+    assert answer["data"]["me"] == {"name": "测试甲", "address": None}
+    (error,) = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["me", "address"], "PURPOSE_NARROWED")
+
+
+async def test_what_is_not_granted_cannot_be_narrowed(town: Town) -> None:
+    values = {"purpose": "own-account", "coordinate": "Citizen.birthDate", "note": "-"}
+    answer = await town.ask("privacy", PROPOSE, {"input": values}, purpose="purpose-review", actor=officer(town))
+    assert answer["data"]["proposeNarrowing"]["userErrors"] == [{"code": "NOTHING_TO_NARROW"}]
+
+
+async def test_a_clerk_who_looks_up_citizens_is_stopped_by_a_budget_and_flagged(town: Town) -> None:
+    await town.register()
+    clerk = town.staff("registrar")
+    for sequence in range(12):
+        number = {"i": {"nationalId": sample_number(sequence=100 + sequence)}}
+        answer = await town.ask(
+            "identity", FIND, number, purpose="counter-lookup", actor=clerk, reason="at the counter"
+        )
+        if sequence == 0:
+            assert answer["data"]["citizenByNationalId"]["name"] == "测**"
+        else:
+            assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    number = {"i": {"nationalId": sample_number(sequence=300)}}
+    stopped = await town.ask("identity", FIND, number, purpose="counter-lookup", actor=clerk, reason="once more")
+    assert stopped["errors"][0]["extensions"]["code"] == "BUDGET_EXHAUSTED"
+
+    await town.entries()
+    privacy = town.rooms["privacy"]
+    assert await privacy.run_job(next(job for job in privacy.jobs if job.name == "findings"))
+    found = await town.ask("privacy", FINDINGS, purpose="log-review", actor=officer(town))
+    assert {"kind": "budget-exhausted", "actor": clerk.ref, "purpose": "counter-lookup"} in found["data"]["findings"][
+        "nodes"
+    ]
+
+
+async def test_a_look_up_needs_a_reason(town: Town) -> None:
+    answer = await town.ask(
+        "identity",
+        FIND,
+        {"i": {"nationalId": sample_number()}},
+        purpose="counter-lookup",
+        actor=town.staff("registrar"),
+    )
+    assert answer["errors"][0]["extensions"]["code"] == "REASON_REQUIRED"
+
+
+async def test_erasure_destroys_keys_and_names_what_stays_and_the_log_still_verifies(town: Town) -> None:
+    citizen = await town.register()
+    answer = await town.ask("privacy", ERASE, {"input": {"confirm": True}}, purpose="erasure", actor=citizen)
+    payload = answer["data"]["requestErasure"]
+    assert payload["destroyed"] == ["identity", "health"]
+    assert [item["dataClass"] for item in payload["kept"]] == ["permits", "payments", "audit"]
+    await town.settle()
+
+    gone = await town.ask("identity", "{ me { name } }", purpose="own-account", actor=citizen)
+    assert gone["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    assert await town.value("SELECT count(*) FROM identity.directory") == 0
+    assert await town.value("SELECT count(*) FROM keys.data_key WHERE wrapped IS NULL") == 2
+    await town.integrate()
+    report = await town.ask("privacy", VERIFY, purpose="log-review", actor=officer(town))
+    assert report["data"]["verifyLog"]["sound"] is True
+
+
+async def test_erasure_is_confirmed_and_asks_for_a_verified_person(town: Town) -> None:
+    citizen = await town.register()
+    answer = await town.ask("privacy", ERASE, {"input": {"confirm": False}}, purpose="erasure", actor=citizen)
+    assert answer["data"]["requestErasure"]["userErrors"] == [{"code": "NOT_CONFIRMED"}]
+    assert citizen.id is not None
+    low = town.citizen(citizen.id, assurance=2)
+    refused = await town.ask("privacy", ERASE, {"input": {"confirm": True}}, purpose="erasure", actor=low)
+    assert refused["errors"][0]["extensions"]["code"] == "ASSURANCE_TOO_LOW"
+    assert await town.value("SELECT count(*) FROM keys.data_key WHERE wrapped IS NULL") == 0

@@ -1,0 +1,239 @@
+"""A town for tests: rooms on a real database, asked through the one verifier as the gateway asks them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from gov_services.audit.entry import Entry
+from gov_services.audit.integrate import Integrator
+from gov_services.cli import installation
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.crypto.tokens import sign_token
+from gov_services.devstack.providers import create_providers
+from gov_services.identity.app import create_room as create_identity
+from gov_services.identity.resident_number import check_character
+from gov_services.kit import access_token
+from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
+from gov_services.kit.assertion import LIFETIME_S, TYPE, Assertion
+from gov_services.kit.clock import FrozenClock
+from gov_services.kit.database import Database
+from gov_services.kit.ids import new_id
+from gov_services.kit.manifest import FORMAT
+from gov_services.kit.settings import Settings
+from gov_services.privacy.app import create_room as create_privacy
+from gov_services.subgraph.composition import MANIFEST, Room
+from gov_services.subgraph.relay import Relay
+
+CITY_URL = "http://city.test"
+
+
+def sample_number(*, born: str = "19900307", sequence: int = 100) -> str:
+    """A plainly invented resident number with a right check character; region 999999 does not exist."""
+    first = f"999999{born}{sequence:03d}"
+    return first + check_character(first)
+
+
+@dataclass
+class Town:
+    """Rooms in this process, and what tests do with them."""
+
+    settings: Settings
+    clock: FrozenClock
+    database: Database
+    valkey: Redis
+    rooms: dict[str, Room[Any]]
+    providers: httpx.AsyncClient
+    relay: Relay
+    worker: Database
+    staff_ids: dict[str, UUID] = field(default_factory=dict)
+
+    async def ask(
+        self,
+        room: str,
+        document: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        purpose: str,
+        actor: Actor = ANONYMOUS,
+        case: UUID | None = None,
+        reason: str | None = None,
+        locale: str = "en",
+    ) -> dict[str, Any]:
+        """Ask a subgraph, ad hoc, under `purpose`; the whole answer."""
+        now = self.clock.now()
+        body = json.dumps({"query": document, "variables": variables or {}}).encode()
+        assertion = Assertion(
+            audience=room,
+            id=os.urandom(8).hex(),
+            issued_at=now,
+            expires_at=now + dt.timedelta(seconds=LIFETIME_S),
+            body_hash=hashlib.sha256(body).hexdigest(),
+            document_id="adhoc",
+            manifest_version=1,
+            actor=actor,
+            case_id=case,
+            reason=reason,
+            locale=locale,
+            request_id=str(new_id(now)),
+            adhoc_purpose=purpose,
+        )
+        token = sign_token(self.signing_key("assertion"), assertion.claims(), type=TYPE)
+        answer = await self.rooms[room].subgraph.handle(body, assertion=token, access_token=self.bearer(actor))
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def signing_key(self, name: str) -> SigningKey:
+        """A signing key of the installation."""
+        return SigningKey.load(self.settings.secrets_directory, name)
+
+    def bearer(self, actor: Actor) -> str | None:
+        """An access token that says `actor`."""
+        if actor.kind is ActorKind.ANONYMOUS:
+            return None
+        claims = access_token.claims_of(
+            actor, issuer=self.settings.public_url, token_id=os.urandom(8).hex(), issued_at=self.clock.now()
+        )
+        return sign_token(self.signing_key("access-token"), claims, type=access_token.TYPE)
+
+    async def register(
+        self,
+        *,
+        name: str = "测试甲",
+        number: str | None = None,
+        phone: str = "13900000001",
+        address: str = "示例市东区一号",
+        assurance: int = 3,
+    ) -> Actor:
+        """A registered citizen, as an actor at that assurance level. A second passes, so that ids tell the newest."""
+        self.clock.advance(dt.timedelta(seconds=1))
+        answer = await self.ask(
+            "identity",
+            "mutation($input: RegisterInput!) { register(input: $input) { registered userErrors { code } } }",
+            {"input": {"name": name, "nationalId": number or sample_number(), "phone": phone, "address": address}},
+            purpose="registration",
+        )
+        assert answer == {"data": {"register": {"registered": True, "userErrors": []}}}
+        citizen_id = await self.value("SELECT citizen_id FROM identity.citizen ORDER BY 1 DESC LIMIT 1")
+        await self.settle()
+        return self.citizen(citizen_id, assurance=assurance)
+
+    def citizen(self, citizen_id: UUID, *, assurance: int = 3) -> Actor:
+        """A citizen as an actor."""
+        return Actor(
+            kind=ActorKind.CITIZEN,
+            id=citizen_id,
+            client_id="citizen-app",
+            assurance=assurance,
+            authenticated_at=self.clock.now().replace(microsecond=0),
+        )
+
+    def staff(self, *roles: str, client: str = "counter", staff_id: UUID | None = None) -> Actor:
+        """A member of staff as an actor."""
+        return Actor(
+            kind=ActorKind.STAFF,
+            id=staff_id or new_id(self.clock.now()),
+            client_id=client,
+            roles=frozenset(roles),
+            authenticated_at=self.clock.now().replace(microsecond=0),
+            office="north-counter",
+        )
+
+    def party(self, client_id: str) -> Actor:
+        """A relying party as an actor."""
+        return Actor(
+            kind=ActorKind.CLIENT,
+            client_id=client_id,
+            authenticated_at=self.clock.now().replace(microsecond=0),
+        )
+
+    async def messages_to(self, phone: str) -> list[str]:
+        """What a phone has received."""
+        answer = await self.providers.get(f"/sms/{phone}")
+        found: list[str] = answer.json()
+        return found
+
+    async def settle(self) -> None:
+        """Relay every event that is due, and those that follow from it."""
+        while await self.relay.run_once():
+            pass
+
+    async def integrate(self) -> None:
+        """Number what waits, and sign a checkpoint."""
+        database = Database(self.settings.room_database_url("audit"), pool_size=2)
+        try:
+            await Integrator(
+                database,
+                self.signing_key("log"),
+                self.clock,
+                keys=VerifyKeys.load(self.settings.secrets_directory, "log"),
+                origin=self.settings.log_origin,
+            ).run_once()
+        finally:
+            await database.close()
+
+    async def entries(self) -> list[Entry]:
+        """Everything in the log, what waits for a number last; use entries that are queued are written first."""
+        await asyncio.sleep(0.05)
+        bodies = [row["body"] for row in await self.rows("SELECT body FROM audit.entry ORDER BY seq")]
+        bodies += [row["body"] for row in await self.rows("SELECT body FROM audit.pending ORDER BY placed_at, id")]
+        return [Entry.parse(bytes(body)) for body in bodies]
+
+    async def rows(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of the database, as its owner sees them."""
+        async with self.database.reading() as session:
+            return [dict(row) for row in (await session.execute(text(statement), parameters)).mappings()]
+
+    async def value(self, statement: str, **parameters: Any) -> Any:
+        """The one value of the one row."""
+        (row,) = await self.rows(statement, **parameters)
+        (only,) = row.values()
+        return only
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        for room in self.rooms.values():
+            await room.close()
+        await self.worker.close()
+        await self.providers.aclose()
+
+
+async def found_town(settings: Settings, *, clock: FrozenClock, database: Database, valkey: Redis) -> Town:
+    """Identity and privacy on a migrated database, with the reviewed purposes in force."""
+    settings.graph_directory.mkdir(parents=True, exist_ok=True)
+    empty = {"format": FORMAT, "version": 1, "manifestVersion": 1, "supergraph": "", "operations": []}
+    (settings.graph_directory / MANIFEST).write_text(json.dumps(empty))
+    installation.sign_manifest(settings)
+    await installation.publish_seed(settings, clock=clock)
+    transport = httpx.ASGITransport(app=create_providers())
+    rooms: dict[str, Room[Any]] = {
+        "identity": await create_identity(settings, clock=clock, valkey=valkey, transport=transport),
+        "privacy": await create_privacy(settings, clock=clock, valkey=valkey),
+    }
+    for room in rooms.values():
+        await room.start()
+    worker = Database(settings.room_database_url("worker"), pool_size=2)
+    receivers: dict[str, list[Any]] = {}
+    for room in rooms.values():
+        for event_type in room.handlers:
+            receivers.setdefault(event_type, []).append(room.receive)
+    return Town(
+        settings=settings,
+        clock=clock,
+        database=database,
+        valkey=valkey,
+        rooms=rooms,
+        providers=httpx.AsyncClient(transport=transport, base_url="http://providers.test"),
+        relay=Relay(worker, receivers, clock),
+        worker=worker,
+    )
