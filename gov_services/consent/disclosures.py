@@ -80,6 +80,7 @@ class Disclosures:
         self._waiting: list[Subject] = []
         self._looked_up = False
         """Whether the subject was looked up, and counted, in this very request: the hit is not counted again."""
+        self._on_the_way: list[Disclosures] = []
 
     async def about(self, subject: Subject) -> Disclosure | Unrelated:
         """The disclosure about `subject`, or that no relation holds. Calls of one tick are decided together."""
@@ -91,6 +92,12 @@ class Disclosures:
             if len(self._waiting) == 1:
                 loop.call_soon(lambda: loop.create_task(self._decide_waiting()))
         return await asyncio.shield(future)
+
+    def on_the_way(self, coordinates: Collection[str]) -> Disclosures:
+        """For what a use-case itself opens, whatever its document reads: decided, logged and noted like the rest."""
+        inner = self._room.begin(self._call, coordinates)
+        self._on_the_way.append(inner)
+        return inner
 
     async def require_predicate(self, coordinate: str, *, sought: str) -> None:
         """Check and log that the request may look somebody up by `coordinate`; count it, hit or miss.
@@ -131,6 +138,8 @@ class Disclosures:
 
     def close(self) -> None:
         """Note what was really opened, when the request is done."""
+        for inner in self._on_the_way:
+            inner.close()
         entries = []
         for future in self._decided.values():
             if future.done() and not future.cancelled() and future.exception() is None:

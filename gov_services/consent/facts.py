@@ -39,8 +39,9 @@ async def gather(
     involved = set(subject_ids)
     if actor.kind is ActorKind.CITIZEN and actor.id is not None:
         involved.add(actor.id)
-    tags = await keys.load(session, citizen_ids=involved, data_class=DataClass.AUDIT, now=call.now)
-    boxes = await keys.load(session, citizen_ids=subject_ids, data_class=data_class, now=call.now)
+    wanted = {DataClass.AUDIT: involved, data_class: set(subject_ids)}
+    loaded = await keys.load_classes(session, wanted=wanted, now=call.now)
+    tags, boxes = loaded[DataClass.AUDIT], loaded[data_class]
     relations: dict[UUID, set[tuple[Relation, UUID | None]]] = {}
     if actor.id is not None and {Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS} & purpose.relations:
         for row in await store.relations(session, citizen_ids=subject_ids, actor_id=actor.id, now=call.now):
@@ -62,11 +63,7 @@ async def gather(
     }
     held: dict[UUID, dict[DataClass, DataKey]] = {}
     for citizen_id in involved:
-        held[citizen_id] = {
-            kind: loaded[citizen_id]
-            for kind, loaded in ((DataClass.AUDIT, tags), (data_class, boxes))
-            if citizen_id in loaded
-        }
+        held[citizen_id] = {kind: of_kind[citizen_id] for kind, of_kind in loaded.items() if citizen_id in of_kind}
     return Gathered(facts, held)
 
 

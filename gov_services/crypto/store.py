@@ -6,18 +6,16 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 
 from gov_services.crypto.models import DataKeyRow
 from gov_services.kit.database import ReadSession, Session
 
 
-async def standing(session: ReadSession, *, citizen_ids: Collection[UUID], data_class: str) -> Sequence[DataKeyRow]:
-    """Keys of these citizens that are not destroyed."""
+async def standing(session: ReadSession, *, pairs: Collection[tuple[UUID, str]]) -> Sequence[DataKeyRow]:
+    """Keys of these citizens and classes that are not destroyed."""
     query = select(DataKeyRow).where(
-        DataKeyRow.citizen_id.in_(citizen_ids),
-        DataKeyRow.data_class == data_class,
-        DataKeyRow.destroyed_at.is_(None),
+        tuple_(DataKeyRow.citizen_id, DataKeyRow.data_class).in_(pairs), DataKeyRow.destroyed_at.is_(None)
     )
     return (await session.execute(query)).scalars().all()
 

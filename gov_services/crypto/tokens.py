@@ -24,12 +24,25 @@ class TokenRefused(Exception):
     """The token is malformed, expired, forged, or meant for something else. The reason is for our log only."""
 
 
+class _Utf8Encoder(json.JSONEncoder):
+    """Claims as UTF-8 (RFC 7519 §3), not as escapes: a Chinese character takes three bytes of a QR code, not six."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "ensure_ascii": False})
+
+
 def sign_token(key: SigningKey, claims: Mapping[str, Any], *, type: str) -> str:
     """A token of `type` with these claims; `iss`, `aud`, `iat` and `exp` are the caller's to give."""
     absent = [name for name in _REQUIRED if name not in claims]
     if absent:
         raise ValueError(f"a token says {', '.join(absent)}")
-    return jwt.encode(dict(claims), key.private_key, algorithm=ALGORITHM, headers={"typ": type, "kid": key.key_id})
+    return jwt.encode(
+        dict(claims),
+        key.private_key,
+        algorithm=ALGORITHM,
+        headers={"typ": type, "kid": key.key_id},
+        json_encoder=_Utf8Encoder,
+    )
 
 
 def verify_token(

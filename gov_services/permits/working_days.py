@@ -45,3 +45,8 @@ def local_day(moment: dt.datetime) -> dt.date:
 def end_of(day: dt.date) -> dt.datetime:
     """The last second of `day` in Beijing, in UTC."""
     return dt.datetime.combine(day, dt.time(23, 59, 59), BEIJING).astimezone(dt.UTC)
+
+
+def term_end(now: dt.datetime, working_days: int) -> dt.datetime:
+    """When a term of `working_days` that begins at `now` is over."""
+    return end_of(due_on(local_day(now), working_days))

@@ -116,19 +116,29 @@ class ReadContext(Generic[Ports]):
         """The disclosure about a citizen. Raises NotFound alike where there is no such row (None) and no relation."""
         if citizen_id is None:
             raise NotFound
-        result = await self.disclosures.about(
-            Subject(citizen_id, case_id=case_id, presented=presented, object=object_ref)
-        )
-        if isinstance(result, Unrelated):
-            unrelated = NotFound()
-            unrelated.logged = True
-            raise unrelated
-        return result
+        subject = Subject(citizen_id, case_id=case_id, presented=presented, object=object_ref)
+        return await _related(self.disclosures, subject)
+
+    async def disclosure_of(
+        self, citizen_id: UUID, coordinates: Collection[str], *, case_id: UUID | None = None, object_ref: str
+    ) -> Disclosure:
+        """The disclosure of what a use-case itself opens, whatever its document reads. Raises as `disclosure` does."""
+        subject = Subject(citizen_id, case_id=case_id, object=object_ref)
+        return await _related(self.disclosures.on_the_way(coordinates), subject)
 
     async def entity_disclosure(self, citizen_id: UUID, *, case_id: UUID | None = None) -> Disclosure | None:
         """For a federated reference: None where no relation holds, so that each field answers CONSENT_REQUIRED."""
         result = await self.disclosures.about(Subject(citizen_id, case_id=case_id))
         return None if isinstance(result, Unrelated) else result
+
+
+async def _related(disclosures: Disclosures, subject: Subject) -> Disclosure:
+    result = await disclosures.about(subject)
+    if isinstance(result, Unrelated):
+        unrelated = NotFound()
+        unrelated.logged = True
+        raise unrelated
+    return result
 
 
 def _as_list(load: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]) -> Callable[[list[Any]], Awaitable[list[Any]]]:

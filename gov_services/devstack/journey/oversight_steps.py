@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from gov_services.devstack.journey.account_steps import consent_to, refresh
+from gov_services.devstack.journey.permit_steps import open_case
 from gov_services.devstack.journey.steps import Step, Told
 from gov_services.devstack.journey.town import Party, StepFailed, Town, invent_person
 
@@ -97,20 +98,17 @@ async def narrow(town: Town) -> Told:
     report = (await town.ask(officer, "VerifyLog"))["verifyLog"]
     if report["sound"] is not True:
         raise StepFailed(json.dumps(report))
-    purpose, coordinate = "own-account", "Citizen.phone"
+    purpose, coordinate = "licence-review", "Citizen.phone"
     rows = (await town.ask(officer, "FieldUse", {"purpose": purpose}))["fieldUse"]
     row = next(row for row in rows if row["coordinate"] == coordinate)
     if row["declared"] == 0 or row["opened"] != 0:
         raise StepFailed(f"the trail says {row}")
-    values = {"purpose": purpose, "coordinate": coordinate, "note": "asked for with every page, shown on none"}
+    values = {"purpose": purpose, "coordinate": coordinate, "note": "granted to every reviewer, shown to none"}
     proposal = (await town.ask(officer, "ProposeNarrowing", {"input": values}))["proposeNarrowing"]["narrowing"]
     second = await town.staff_member("zheng.compliance")
     decision: dict[str, object] = {"input": {"narrowingId": proposal["id"], "approve": True}}
     decided = (await town.ask(second, "ApproveNarrowing", decision))["decideNarrowing"]["narrowing"]
-    answer = await town.ask(town.citizen, "Me", {"withPhone": True}, expect_errors=True)
-    codes = [(error["path"], error["extensions"]["code"]) for error in answer.get("errors", ())]
-    if codes != [(["me", "phone"], "PURPOSE_NARROWED")] or answer["data"]["me"]["phone"] is not None:
-        raise StepFailed(f"the next answer was {answer}")
+    await _require_phone_gone(town)
     lines = [
         f"{report['entries']} entries, {report['covered']} under {report['checkpoints']} checkpoints: sound",
         *(check["line"] for check in report["checks"]),
@@ -119,6 +117,17 @@ async def narrow(town: Town) -> Told:
         "PURPOSE_NARROWED",
     ]
     return Told({"report": report, "use": row, "narrowing": decided}, lines)
+
+
+async def _require_phone_gone(town: Town) -> None:
+    await refresh(town)
+    reviewer = await town.staff_member("lin.officer")
+    reviewer.case = await open_case(town)
+    answer = await town.ask(reviewer, "ReviewApplication", {"id": reviewer.case, "withPhone": True}, expect_errors=True)
+    codes = [(error["path"], error["extensions"]["code"]) for error in answer.get("errors", ())]
+    applicant = ((answer.get("data") or {}).get("application") or {}).get("applicant") or {}
+    if codes != [(["application", "applicant", "phone"], "PURPOSE_NARROWED")] or applicant.get("phone") is not None:
+        raise StepFailed(f"the next answer was {answer}")
 
 
 async def erase(town: Town) -> Told:

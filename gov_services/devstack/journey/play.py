@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 
-from gov_services.devstack.journey import account_steps, oversight_steps
+from gov_services.devstack.journey import account_steps, oversight_steps, permit_steps
 from gov_services.devstack.journey.steps import Step
 from gov_services.devstack.journey.town import StepFailed, Town, invent_person
 from gov_services.kit.manifest import Manifest
 
-STEPS: tuple[Step, ...] = tuple(sorted((*account_steps.STEPS, *oversight_steps.STEPS), key=lambda step: step.number))
+STEPS: tuple[Step, ...] = tuple(
+    sorted((*account_steps.STEPS, *permit_steps.STEPS, *oversight_steps.STEPS), key=lambda step: step.number)
+)
 REQUEST_TIMEOUT_S = 15.0
 STORY = 17
 """Steps that the whole story has (ARCHITECTURE §6)."""

@@ -1,1 +1,1 @@
-"""Permits in GraphQL: types, inputs, payloads, root fields. No SQL, no policy."""
+"""GraphQL types and resolvers of permits: translate in, one call, translate out. No SQL, no policy."""

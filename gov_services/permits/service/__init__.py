@@ -1,1 +1,1 @@
-"""The use-cases of permits. They hold no SQL and no GraphQL."""
+"""Use-cases of permits, a module for each kind, with the errors they raise."""

@@ -41,8 +41,8 @@ class Erased:
 async def request_erasure(ctx: WriteContext[PrivacyPorts], *, confirm: bool) -> Erased:
     """Destroy the citizen's keys of every class without a hold, and withdraw every consent (PIPL 47).
 
-    The wrapped keys are gone when the transaction commits; caches of other processes forget them with the event that
-    goes out with it, and within 60 s in any case.
+    The wrapped keys are gone when the transaction commits, and no read that begins after it opens anything; what
+    other processes hold in memory is forgotten with the event that goes out, and within 60 s in any case.
     """
     if not confirm:
         raise NotConfirmed(field="input.confirm")

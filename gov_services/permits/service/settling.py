@@ -1,0 +1,52 @@
+"""What payments tells: a fee was paid. And what an erasure means here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+import structlog
+
+from gov_services.permits import store
+from gov_services.permits.lifecycle import Event as Step
+from gov_services.permits.lifecycle import State
+from gov_services.permits.service.assigning import assign_approver
+from gov_services.permits.service.moving import Context, move
+from gov_services.subgraph.events import Event
+
+_log = structlog.get_logger("gov_services.permits")
+
+
+async def on_bill_settled(ctx: Context, *, event: Event) -> None:
+    """`payments.bill_settled`: keep the fact; if it is the fee that the case waits for, the case goes on.
+
+    A bill settled after its application was withdrawn, or of another amount, is kept too and moves nothing: the
+    money is there, and finance sees whose it is.
+    """
+    if event.citizen_id is None:
+        raise ValueError("a bill is somebody's")
+    bill_id, application_id = UUID(event.body["bill_id"]), UUID(event.body["application_id"])
+    amount_fen = int(event.body["amount_fen"])
+    await store.keep_settlement(
+        ctx.session,
+        citizen_id=event.citizen_id,
+        bill_id=bill_id,
+        application_id=application_id,
+        amount_fen=amount_fen,
+        settled_at=dt.datetime.fromisoformat(event.body["settled_at"]),
+    )
+    row = await store.application_for_update(ctx.session, citizen_id=event.citizen_id, application_id=application_id)
+    if row is not None and row.state == State.FEE_DUE and (row.bill_id, row.fee_fen) == (bill_id, amount_fen):
+        await assign_approver(ctx, row)
+        move(ctx, row, Step.SETTLE_FEE)
+    else:
+        _log.warning("a settlement moves no case", bill=str(bill_id), application=str(application_id))
+    await ctx.record("application.fee-settled", subject=event.citizen_id, object_ref=f"application:{application_id}")
+
+
+async def on_citizen_erased(ctx: Context, *, event: Event) -> None:
+    """`privacy.citizen_erased`: forget keys held in memory. Cases and licences stay for their statutory term."""
+    if event.citizen_id is None:
+        raise ValueError("an erasure is somebody's")
+    ctx.services.discloser.keys.forget(event.citizen_id)
+    await ctx.record("erasure.noted", subject=event.citizen_id)
