@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, put
-from litestar.params import FromPath, Parameter
+from litestar.params import FromPath, QueryParameter
 
 from gov_services.crypto.tokens import TokenRefused, jwks
 from gov_services.kit.clock import Clock
@@ -98,7 +98,7 @@ def _download(services: RoomServices[PermitsPorts], clock: Clock) -> Any:
 
 def _verify(services: RoomServices[PermitsPorts], clock: Clock) -> Any:
     @get(credential.VERIFY_PATH)
-    async def verify(presented: Annotated[str, Parameter(query="credential")]) -> Response[dict[str, Any]]:
+    async def verify(presented: Annotated[str, QueryParameter(name="credential")]) -> Response[dict[str, Any]]:
         """Whether a credential is ours and its licence holds. It tells nothing that is not printed on the licence."""
         try:
             number = credential.number_in(

@@ -31,6 +31,7 @@ from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 from gov_services.kit.manifest import FORMAT
 from gov_services.kit.settings import Settings
+from gov_services.permits.app import create_room as create_permits
 from gov_services.privacy.app import create_room as create_privacy
 from gov_services.subgraph.composition import MANIFEST, Room
 from gov_services.subgraph.relay import Relay
@@ -209,7 +210,7 @@ class Town:
 
 
 async def found_town(settings: Settings, *, clock: FrozenClock, database: Database, valkey: Redis) -> Town:
-    """Identity and privacy on a migrated database, with the reviewed purposes in force."""
+    """Identity, permits and privacy on a migrated database, with the reviewed purposes in force."""
     settings.graph_directory.mkdir(parents=True, exist_ok=True)
     empty = {"format": FORMAT, "version": 1, "manifestVersion": 1, "supergraph": "", "operations": []}
     (settings.graph_directory / MANIFEST).write_text(json.dumps(empty))
@@ -218,6 +219,7 @@ async def found_town(settings: Settings, *, clock: FrozenClock, database: Databa
     transport = httpx.ASGITransport(app=create_providers())
     rooms: dict[str, Room[Any]] = {
         "identity": await create_identity(settings, clock=clock, valkey=valkey, transport=transport),
+        "permits": await create_permits(settings, clock=clock, valkey=valkey),
         "privacy": await create_privacy(settings, clock=clock, valkey=valkey),
     }
     for room in rooms.values():
