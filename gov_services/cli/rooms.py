@@ -9,7 +9,7 @@ from typing import Any, cast
 from gov_services.subgraph.composition import Room
 from gov_services.subgraph.schema import Schema
 
-SUBGRAPHS = ("identity", "permits", "payments", "privacy")
+SUBGRAPHS = ("identity", "permits", "payments", "healthcode", "privacy")
 
 
 def create_schema(name: str) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import cbor2
@@ -39,7 +40,7 @@ def open_sign1(message: bytes, *, keys: VerifyKeys, kind: str) -> bytes:
     if not isinstance(tagged, cbor2.CBORTag) or tagged.tag != SIGN1_TAG:
         raise CoseRefused("not a COSE_Sign1 message")
     match tagged.value:
-        case [bytes() as protected, dict() as unprotected, bytes() as payload, bytes() as signature]:
+        case [bytes() as protected, Mapping() as unprotected, bytes() as payload, bytes() as signature]:
             pass
         case _:
             raise CoseRefused("not four parts")
@@ -47,7 +48,7 @@ def open_sign1(message: bytes, *, keys: VerifyKeys, kind: str) -> bytes:
         raise CoseRefused("something is left unsigned")
     # (3)
     headers = loads(protected)
-    if not isinstance(headers, dict) or set(headers) != {ALGORITHM, KEY_ID, TYPE}:
+    if not isinstance(headers, Mapping) or set(headers) != {ALGORITHM, KEY_ID, TYPE}:
         raise CoseRefused("not our headers")
     if headers[ALGORITHM] != EDDSA or headers[TYPE] != kind:
         raise CoseRefused("another algorithm or another type")

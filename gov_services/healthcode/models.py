@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, ForeignKeyConstraint, Index, UniqueConstraint, Uuid
+from sqlalchemy import TIMESTAMP, ForeignKeyConstraint, Index, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gov_services.crypto.columns import Sealed, SealedColumn
@@ -26,6 +26,10 @@ def _sealed(column_id: str, coordinate: str, *, row: str, pad_to: int) -> Sealed
     return SealedColumn(column_id, coordinate=coordinate, data_class=DataClass.HEALTH, row=row, pad_to=pad_to)
 
 
+EVIDENCE = _sealed("healthcode.declaration.evidence", "HealthCode.evidence", row="declaration_id", pad_to=256)
+OUTCOME = _sealed("healthcode.declaration.outcome", "HealthCode.colour", row="declaration_id", pad_to=512)
+
+
 class DeclarationRow(Base):
     """What a citizen declared, and what the rules made of it. A later declaration takes its place."""
 
@@ -34,14 +38,10 @@ class DeclarationRow(Base):
 
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     declaration_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
-    evidence: Mapped[Sealed] = mapped_column(
-        _sealed("healthcode.declaration.evidence", "HealthCode.evidence", row="declaration_id", pad_to=256)
-    )
-    """evidence.Evidence. Padded, so that its length does not tell whether there was a test or a contact."""
-    outcome: Mapped[Sealed] = mapped_column(
-        _sealed("healthcode.declaration.outcome", "HealthCode.colour", row="declaration_id", pad_to=512)
-    )
-    """evidence.Outcome: colour, rule, masked name, end."""
+    evidence: Mapped[Sealed] = mapped_column(EVIDENCE)
+    """facts.Facts. Padded, so that its length does not tell whether there was a test or a contact."""
+    outcome: Mapped[Sealed] = mapped_column(OUTCOME)
+    """rules.Outcome: colour, rule, masked name, end."""
     declared_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     keep_until: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
@@ -64,18 +64,3 @@ class CodeRow(Base):
     declaration_id: Mapped[UUID] = mapped_column(_ID)
     issued_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     expires_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
-
-
-class AppealRow(Base):
-    """That a citizen disagrees with a colour (PIPL 24: explanation, and review by a person)."""
-
-    __tablename__ = "appeal"
-    __table_args__ = (_of_declaration(), UniqueConstraint("citizen_id", "declaration_id"), _SCHEMA)
-
-    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
-    appeal_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
-    declaration_id: Mapped[UUID] = mapped_column(_ID)
-    statement: Mapped[Sealed] = mapped_column(
-        _sealed("healthcode.appeal.statement", "ColourAppeal.statement", row="appeal_id", pad_to=256)
-    )
-    filed_at: Mapped[dt.datetime] = mapped_column(_MOMENT)

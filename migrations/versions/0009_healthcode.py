@@ -1,4 +1,4 @@
-"""Health code: sealed declarations, codes issued for minutes, appeals. Nothing here outlives thirty days."""
+"""Health code: sealed declarations, codes issued for minutes. Nothing here outlives thirty days."""
 
 from __future__ import annotations
 
@@ -43,19 +43,6 @@ TABLES = (
     "CREATE INDEX ix_code_citizen_id_declaration_id ON healthcode.code (citizen_id, declaration_id)",
     "CREATE INDEX ix_code_code_id ON healthcode.code (code_id)",
     "CREATE INDEX ix_code_expires_at ON healthcode.code (expires_at)",
-    """
-    CREATE TABLE healthcode.appeal (
-      citizen_id uuid NOT NULL,
-      appeal_id uuid NOT NULL,
-      declaration_id uuid NOT NULL,
-      statement bytea NOT NULL,
-      filed_at timestamptz NOT NULL,
-      CONSTRAINT pk_appeal PRIMARY KEY (citizen_id, appeal_id),
-      CONSTRAINT fk_appeal_citizen_id_declaration_id FOREIGN KEY (citizen_id, declaration_id)
-        REFERENCES healthcode.declaration (citizen_id, declaration_id) ON DELETE CASCADE,
-      CONSTRAINT uq_appeal_citizen_id_declaration_id UNIQUE (citizen_id, declaration_id)
-    )
-    """,
 )
 
 
@@ -63,9 +50,7 @@ def upgrade() -> None:
     for statement in TABLES:
         op.execute(statement)
     name = role("healthcode")
-    op.execute(f"GRANT SELECT, INSERT, DELETE ON healthcode.declaration, healthcode.code, healthcode.appeal TO {name}")
-    # What was declared, and what the rules made of it, is changed by nobody; an appeal may only keep it a while longer.
-    op.execute(f"GRANT UPDATE (keep_until) ON healthcode.declaration TO {name}")
+    op.execute(f"GRANT SELECT, INSERT, DELETE ON healthcode.declaration, healthcode.code TO {name}")
 
 
 def downgrade() -> None:

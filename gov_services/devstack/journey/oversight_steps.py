@@ -24,7 +24,8 @@ async def ask_adult(town: Town) -> Told:
 
     async def told() -> str | None:
         nodes = (await town.ask(town.citizen, "Messages"))["messages"]["nodes"]
-        return next((node["text"] for node in nodes if node["code"] == "disclosure.made"), None)
+        texts = [node["text"] for node in nodes if node["code"] == "disclosure.made"]
+        return next((text for text in texts if "riverside-bank" in text), None)
 
     message = await town.until("the message about the bank", told)
     return Told({"answer": data, "message": message}, ["adult: yes (no birth date)", f"message: {message}"])
@@ -40,7 +41,8 @@ async def read_history(town: Town) -> Told:
 
     proof = await town.until("the proof", proved)
     nodes = (await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"]["nodes"]
-    lines = [_line(node) for node in nodes[:12]]
+    others = [node for node in nodes if node["actor"] != "citizen" and node["fields"]]
+    lines = [f"{len(nodes)} newest entries; those of others, of which fields:", *map(_line, others)]
     lines.append(f"proof of entry {entry['number']}:")
     lines += [f"  {step['number']}. {step['title']}: {step['detail']}" for step in proof["steps"]]  # type: ignore[attr-defined]
     return Told({"history": nodes, "proof": proof}, lines)

@@ -1,1 +1,1 @@
-"""The use-cases of the health code, one module each. They hold no SQL."""
+"""Use-cases of healthcode, a module for each kind, with the errors they raise."""

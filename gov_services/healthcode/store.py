@@ -1,0 +1,64 @@
+"""All SQL of `healthcode`, one statement a function. It decides nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from gov_services.healthcode.models import CodeRow, DeclarationRow
+from gov_services.kit.database import ReadSession, Session
+
+
+async def declaration(session: ReadSession, *, citizen_id: UUID, now: dt.datetime) -> DeclarationRow | None:
+    """A citizen's newest declaration that is still kept."""
+    query = (
+        select(DeclarationRow)
+        .where(DeclarationRow.citizen_id == citizen_id, DeclarationRow.keep_until > now)
+        .order_by(DeclarationRow.declaration_id.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def declaration_of_code(session: ReadSession, *, code_id: UUID, now: dt.datetime) -> DeclarationRow | None:
+    """What a code that is still good stands for."""
+    query = (
+        select(DeclarationRow)
+        .join(
+            CodeRow,
+            (CodeRow.citizen_id == DeclarationRow.citizen_id)
+            & (CodeRow.declaration_id == DeclarationRow.declaration_id),
+        )
+        .where(CodeRow.code_id == code_id, CodeRow.expires_at > now)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def remove_declarations(session: Session, *, citizen_id: UUID) -> int:
+    """Remove everything that a citizen declared, and their codes with it; how many declarations that were."""
+    statement = delete(DeclarationRow).where(DeclarationRow.citizen_id == citizen_id)
+    statement_returning = statement.returning(DeclarationRow.declaration_id)
+    return len((await session.execute(statement_returning)).all())
+
+
+async def remove_lapsed_declarations(session: Session, *, now: dt.datetime, limit: int) -> int:
+    """Remove what is kept no longer; how many that were."""
+    lapsed = select(DeclarationRow.declaration_id).where(DeclarationRow.keep_until <= now).limit(limit)
+    statement = delete(DeclarationRow).where(DeclarationRow.declaration_id.in_(lapsed))
+    return len((await session.execute(statement.returning(DeclarationRow.declaration_id))).all())
+
+
+async def remove_lapsed_codes(session: Session, *, before: dt.datetime, limit: int) -> int:
+    """Remove codes that were over before a moment; how many that were."""
+    lapsed = select(CodeRow.code_id).where(CodeRow.expires_at <= before).limit(limit)
+    statement = delete(CodeRow).where(CodeRow.code_id.in_(lapsed))
+    return len((await session.execute(statement.returning(CodeRow.code_id))).all())
+
+
+async def lapsed(session: ReadSession, *, now: dt.datetime) -> bool:
+    """Whether anything is to be removed."""
+    declarations = select(DeclarationRow.declaration_id).where(DeclarationRow.keep_until <= now).limit(1)
+    codes = select(CodeRow.code_id).where(CodeRow.expires_at <= now).limit(1)
+    return any([(await session.execute(query)).first() is not None for query in (declarations, codes)])
