@@ -21,6 +21,7 @@ from gov_services.cli import installation
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.crypto.tokens import sign_token
 from gov_services.devstack.providers import create_providers
+from gov_services.healthcode.app import create_room as create_healthcode
 from gov_services.identity.app import create_room as create_identity
 from gov_services.identity.resident_number import check_character
 from gov_services.kit import access_token
@@ -210,7 +211,7 @@ class Town:
 
 
 async def found_town(settings: Settings, *, clock: FrozenClock, database: Database, valkey: Redis) -> Town:
-    """Identity, permits and privacy on a migrated database, with the reviewed purposes in force."""
+    """All rooms but payments on a migrated database, with the reviewed purposes in force."""
     settings.graph_directory.mkdir(parents=True, exist_ok=True)
     empty = {"format": FORMAT, "version": 1, "manifestVersion": 1, "supergraph": "", "operations": []}
     (settings.graph_directory / MANIFEST).write_text(json.dumps(empty))
@@ -220,6 +221,7 @@ async def found_town(settings: Settings, *, clock: FrozenClock, database: Databa
     rooms: dict[str, Room[Any]] = {
         "identity": await create_identity(settings, clock=clock, valkey=valkey, transport=transport),
         "permits": await create_permits(settings, clock=clock, valkey=valkey),
+        "healthcode": await create_healthcode(settings, clock=clock, valkey=valkey),
         "privacy": await create_privacy(settings, clock=clock, valkey=valkey),
     }
     for room in rooms.values():
