@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, Integer, LargeBinary, Text, Uuid
+from sqlalchemy import TIMESTAMP, Index, Integer, LargeBinary, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,7 +35,7 @@ class RelationRow(Base):
     """A tie between an actor and a citizen, written by the room whose change made it true."""
 
     __tablename__ = "relation"
-    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+    __table_args__ = (Index("ix_relation_actor_id", "citizen_id", "actor_id"), {"schema": "consent"})
 
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     relation_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
@@ -74,7 +74,7 @@ class StandingRow(Base):
     """The consent as it stands: a projection of the last revision, there to be read fast."""
 
     __tablename__ = "standing"
-    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+    __table_args__ = (Index("ix_standing_consent_id", "consent_id"), {"schema": "consent"})
 
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)

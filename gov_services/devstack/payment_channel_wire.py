@@ -1,5 +1,7 @@
-"""The sandbox channel's end of WeChat Pay's wire format. Written apart from payments.wechat_wire, so that they agree
-because both follow the format and not because they share a mistake."""
+"""The sandbox channel's end of WeChat Pay's wire format. It shares nothing with payments.wechat_wire.
+
+So that the two agree because both follow the format, and not because they share a mistake.
+"""
 
 from __future__ import annotations
 

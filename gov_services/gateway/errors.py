@@ -94,6 +94,10 @@ class TooComplex(Refusal):
 class TooManyRequests(Refusal):
     """Faster than this caller may."""
 
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__(retry_after_s=retry_after_s)
+        self.retry_after_s = retry_after_s
+
     code = "RATE_LIMITED"
     status: ClassVar[int] = 429
     messages: ClassVar[dict[str, str]] = {

@@ -107,6 +107,8 @@ class GraphQLEndpoint:
         extra = [(b"content-type", f"{media_type}; charset=utf-8".encode())]
         if answer is not None:
             extra.append((b"gov-request-id", answer.request_id.encode()))
+            if answer.retry_after_s is not None:
+                extra.append((b"retry-after", str(answer.retry_after_s).encode()))
         if status == 401:
             extra.append((b"www-authenticate", b"Bearer"))
         if status == 405:

@@ -84,7 +84,7 @@ class Limits:
 
     def _check_value(self, name: str, value: object, *, depth: int) -> None:
         if isinstance(value, str):
-            too_much = len(value) > self.string_length
+            too_much = len(value) > self.string_length or not _is_text(value)
         elif isinstance(value, list | dict):
             too_much = len(value) > self.list_length or depth >= self.variable_depth
         else:
@@ -94,6 +94,11 @@ class Limits:
         children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         for child in children:
             self._check_value(name, child, depth=depth + 1)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be stored: JSON can write half a character, and one that ends a text elsewhere."""
+    return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 class _Shape:

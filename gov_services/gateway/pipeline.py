@@ -18,6 +18,7 @@ from gov_services.gateway.documents import Documents, Selected
 from gov_services.gateway.errors import (
     UNAVAILABLE_CODES,
     MethodNotAllowed,
+    TooManyRequests,
     VariablesRefused,
     formatted,
     status_of,
@@ -57,6 +58,7 @@ class GraphQLAnswer:
     status: int
     """What the HTTP status is, in media types that let it differ from 200."""
     request_id: str
+    retry_after_s: int | None = None
 
 
 class Pipeline:
@@ -105,7 +107,10 @@ class Pipeline:
         except ServiceError as refused:
             await self._log_refusal(refused, actor, request, request_id, now)
             body = {"errors": [formatted(refused, locale=request.locale, request_id=request_id)]}
-            return GraphQLAnswer(body=body, status=status_of(refused), request_id=request_id)
+            retry_after_s = refused.retry_after_s if isinstance(refused, TooManyRequests) else None
+            return GraphQLAnswer(
+                body=body, status=status_of(refused), request_id=request_id, retry_after_s=retry_after_s
+            )
         except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause
             _log.exception("a request failed", request_id=request_id)
             error = ServiceError()
@@ -164,7 +169,8 @@ class Pipeline:
 def _reason(headers: Mapping[str, str]) -> str | None:
     """The stated reason. Headers are Latin-1 on the wire; a reason in Chinese comes as UTF-8, percent-encoded."""
     value = headers.get("gov-reason")
-    return unquote(value)[:500] if value else None
+    stated = "".join(letter for letter in unquote(value or "") if letter.isprintable())[:500]
+    return stated or None
 
 
 def _answer(result: ExecutionResult, *, locale: str, request_id: str) -> GraphQLAnswer:

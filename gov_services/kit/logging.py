@@ -23,3 +23,5 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    # A client library tells of every request that it sends, addresses included.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

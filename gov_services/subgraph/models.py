@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, Integer, LargeBinary, Text, Uuid
+from sqlalchemy import TIMESTAMP, Index, Integer, LargeBinary, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gov_services.kit.database import Base
@@ -18,7 +18,10 @@ class OutboxRow(Base):
     """An event that a change published, kept until every receiver has it."""
 
     __tablename__ = "outbox"
-    __table_args__ = {"schema": "events"}  # noqa: RUF012
+    __table_args__ = (
+        Index("ix_outbox_due_at", "due_at", postgresql_where=text("delivered_at IS NULL")),
+        {"schema": "events"},
+    )
 
     event_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     source: Mapped[str] = mapped_column(Text)

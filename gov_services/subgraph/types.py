@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, ClassVar
 
 import strawberry
@@ -55,6 +56,14 @@ class PageTooLarge(errors.UserError):
         "zh-CN": "每页最多 {most} 条。",
         "en": "A page holds at most {most}.",
     }
+
+
+def register_enum(kind: type[Enum], *, name: str, description: str, values: Mapping[Any, str]) -> None:
+    """Show an enum of a rule's module in the graph, where every value is described."""
+    registered: Any = strawberry.enum(kind, name=name, description=description)
+    described = {member.value: text for member, text in values.items()}
+    for value in registered.__strawberry_definition__.values:
+        value.description = described[value.value]
 
 
 def page_size(first: int) -> int:

@@ -9,7 +9,6 @@ from gov_services.kit.migration import role
 revision = "0002"
 down_revision = "0001"
 
-CLASSES = ("identity", "permits", "payments", "health", "audit")
 READERS = {
     "identity": "identity",
     "permits": "permits",
@@ -20,52 +19,51 @@ READERS = {
 """Room → its own class. The audit class is read by all: subject tags are made with it."""
 
 
+TABLE = """
+    CREATE TABLE keys.data_key (
+      citizen_id uuid NOT NULL,
+      data_class text NOT NULL CHECK (data_class IN ('identity', 'permits', 'payments', 'health', 'audit')),
+      version integer NOT NULL CHECK (version BETWEEN 1 AND 65535),
+      kek_id text NOT NULL,
+      wrapped bytea,
+      commitment bytea NOT NULL CHECK (length(commitment) = 32),
+      created_at timestamptz NOT NULL,
+      destroyed_at timestamptz,
+      reason text,
+      CONSTRAINT pk_data_key PRIMARY KEY (citizen_id, data_class, version),
+      CONSTRAINT ck_data_key_tombstone CHECK ((destroyed_at IS NULL) = (wrapped IS NOT NULL)),
+      CONSTRAINT ck_data_key_reason CHECK ((destroyed_at IS NULL) = (reason IS NULL))
+    )
+    """
+# Nobody brings a destroyed key back, and no key of its citizen and class is made after it: the owner included.
+# With the definer's rights, because a tombstone of a class that a room does not see counts all the same.
+FUNCTION = """
+    CREATE FUNCTION keys.keep_tombstones() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+      IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
+        RAISE EXCEPTION 'a key is destroyed by overwriting it, never by removing its row'
+          USING ERRCODE = 'insufficient_privilege';
+      END IF;
+      IF TG_OP = 'UPDATE' THEN
+        IF OLD.destroyed_at IS NOT NULL OR NEW.citizen_id <> OLD.citizen_id OR NEW.data_class <> OLD.data_class
+           OR NEW.version <> OLD.version OR NEW.commitment <> OLD.commitment THEN
+          RAISE EXCEPTION 'a tombstone stays, and a key stays whose it is' USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        RETURN NEW;
+      END IF;
+      IF EXISTS (SELECT FROM keys.data_key AS past WHERE past.citizen_id = NEW.citizen_id
+                   AND past.data_class = NEW.data_class AND past.destroyed_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'a destroyed key is never made again' USING ERRCODE = 'insufficient_privilege';
+      END IF;
+      RETURN NEW;
+    END $$
+    """
+
+
 def upgrade() -> None:
-    known = ", ".join(f"'{name}'" for name in CLASSES)
-    op.execute(
-        f"""
-        CREATE TABLE keys.data_key (
-          citizen_id uuid NOT NULL,
-          data_class text NOT NULL CHECK (data_class IN ({known})),
-          version integer NOT NULL CHECK (version BETWEEN 1 AND 65535),
-          kek_id text NOT NULL,
-          wrapped bytea,
-          commitment bytea NOT NULL CHECK (length(commitment) = 32),
-          created_at timestamptz NOT NULL,
-          destroyed_at timestamptz,
-          reason text,
-          CONSTRAINT pk_data_key PRIMARY KEY (citizen_id, data_class, version),
-          CONSTRAINT ck_data_key_tombstone CHECK ((destroyed_at IS NULL) = (wrapped IS NOT NULL)),
-          CONSTRAINT ck_data_key_reason CHECK ((destroyed_at IS NULL) = (reason IS NULL))
-        )
-        """
-    )
-    # Nobody brings a destroyed key back, and no key of its citizen and class is made after it: the owner included.
-    # With the definer's rights, because a tombstone of a class that a room does not see counts all the same.
-    op.execute(
-        """
-        CREATE FUNCTION keys.keep_tombstones() RETURNS trigger LANGUAGE plpgsql
-        SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-        BEGIN
-          IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
-            RAISE EXCEPTION 'a key is destroyed by overwriting it, never by removing its row'
-              USING ERRCODE = 'insufficient_privilege';
-          END IF;
-          IF TG_OP = 'UPDATE' THEN
-            IF OLD.destroyed_at IS NOT NULL OR NEW.citizen_id <> OLD.citizen_id OR NEW.data_class <> OLD.data_class
-               OR NEW.version <> OLD.version OR NEW.commitment <> OLD.commitment THEN
-              RAISE EXCEPTION 'a tombstone stays, and a key stays whose it is' USING ERRCODE = 'insufficient_privilege';
-            END IF;
-            RETURN NEW;
-          END IF;
-          IF EXISTS (SELECT FROM keys.data_key AS past WHERE past.citizen_id = NEW.citizen_id
-                       AND past.data_class = NEW.data_class AND past.destroyed_at IS NOT NULL) THEN
-            RAISE EXCEPTION 'a destroyed key is never made again' USING ERRCODE = 'insufficient_privilege';
-          END IF;
-          RETURN NEW;
-        END $$
-        """
-    )
+    op.execute(TABLE)
+    op.execute(FUNCTION)
     op.execute(
         "CREATE TRIGGER data_key_keeps_tombstones BEFORE INSERT OR UPDATE OR DELETE ON keys.data_key "
         "FOR EACH ROW EXECUTE FUNCTION keys.keep_tombstones()"

@@ -10,83 +10,79 @@ revision = "0004"
 down_revision = "0003"
 
 READERS = ("identity", "permits", "payments", "healthcode", "privacy")
+TABLES = (
+    """
+    CREATE TABLE consent.bundle (
+      version integer NOT NULL CHECK (version > 0),
+      body bytea NOT NULL,
+      key_id text NOT NULL,
+      signature bytea NOT NULL,
+      proposed_by text NOT NULL,
+      approved_by text NOT NULL,
+      note text NOT NULL,
+      made_at timestamptz NOT NULL,
+      CONSTRAINT pk_bundle PRIMARY KEY (version)
+    )
+    """,
+    """
+    CREATE TABLE consent.relation (
+      citizen_id uuid NOT NULL,
+      relation_id uuid NOT NULL,
+      actor_id uuid NOT NULL,
+      relation text NOT NULL,
+      case_id uuid,
+      since timestamptz NOT NULL,
+      until timestamptz,
+      CONSTRAINT pk_relation PRIMARY KEY (citizen_id, relation_id),
+      CONSTRAINT ck_relation_known CHECK (relation IN ('delegate', 'officer', 'break-glass')),
+      CONSTRAINT ck_relation_officer_has_case CHECK (relation <> 'officer' OR case_id IS NOT NULL),
+      CONSTRAINT ck_relation_ends_after_start CHECK (until IS NULL OR until >= since)
+    )
+    """,
+    """
+    CREATE TABLE consent.revision (
+      citizen_id uuid NOT NULL,
+      purpose text NOT NULL,
+      recipient text NOT NULL,
+      number integer NOT NULL CHECK (number > 0),
+      revision_id uuid NOT NULL,
+      consent_id uuid NOT NULL,
+      state text NOT NULL,
+      scope text[] NOT NULL,
+      notice_hash bytea NOT NULL,
+      bundle_version integer NOT NULL,
+      made_by text NOT NULL,
+      made_at timestamptz NOT NULL,
+      expires_at timestamptz,
+      previous bytea NOT NULL CHECK (length(previous) = 32),
+      hash bytea NOT NULL CHECK (length(hash) = 32),
+      CONSTRAINT pk_revision PRIMARY KEY (citizen_id, purpose, recipient, number)
+    )
+    """,
+    """
+    CREATE TABLE consent.standing (
+      citizen_id uuid NOT NULL,
+      purpose text NOT NULL,
+      recipient text NOT NULL,
+      number integer NOT NULL,
+      revision_id uuid NOT NULL,
+      consent_id uuid NOT NULL,
+      state text NOT NULL,
+      scope text[] NOT NULL,
+      notice_hash bytea NOT NULL,
+      expires_at timestamptz,
+      head bytea NOT NULL,
+      CONSTRAINT pk_standing PRIMARY KEY (citizen_id, purpose, recipient)
+    )
+    """,
+    "CREATE INDEX ix_relation_actor_id ON consent.relation (citizen_id, actor_id)",
+    "CREATE INDEX ix_standing_consent_id ON consent.standing (consent_id)",
+)
 
 
 def upgrade() -> None:
-    op.execute(
-        """
-        CREATE TABLE consent.bundle (
-          version integer NOT NULL CHECK (version > 0),
-          body bytea NOT NULL,
-          key_id text NOT NULL,
-          signature bytea NOT NULL,
-          proposed_by text NOT NULL,
-          approved_by text NOT NULL,
-          note text NOT NULL,
-          made_at timestamptz NOT NULL,
-          CONSTRAINT pk_bundle PRIMARY KEY (version)
-        )
-        """
-    )
-    op.execute(
-        """
-        CREATE TABLE consent.relation (
-          citizen_id uuid NOT NULL,
-          relation_id uuid NOT NULL,
-          actor_id uuid NOT NULL,
-          relation text NOT NULL,
-          case_id uuid,
-          since timestamptz NOT NULL,
-          until timestamptz,
-          CONSTRAINT pk_relation PRIMARY KEY (citizen_id, relation_id),
-          CONSTRAINT ck_relation_known CHECK (relation IN ('delegate', 'officer', 'break-glass')),
-          CONSTRAINT ck_relation_officer_has_case CHECK (relation <> 'officer' OR case_id IS NOT NULL),
-          CONSTRAINT ck_relation_ends_after_start CHECK (until IS NULL OR until >= since)
-        )
-        """
-    )
-    op.execute("CREATE INDEX ix_relation_actor_id ON consent.relation (citizen_id, actor_id)")
-    op.execute(
-        """
-        CREATE TABLE consent.revision (
-          citizen_id uuid NOT NULL,
-          purpose text NOT NULL,
-          recipient text NOT NULL,
-          number integer NOT NULL CHECK (number > 0),
-          revision_id uuid NOT NULL,
-          consent_id uuid NOT NULL,
-          state text NOT NULL,
-          scope text[] NOT NULL,
-          notice_hash bytea NOT NULL,
-          bundle_version integer NOT NULL,
-          made_by text NOT NULL,
-          made_at timestamptz NOT NULL,
-          expires_at timestamptz,
-          previous bytea NOT NULL CHECK (length(previous) = 32),
-          hash bytea NOT NULL CHECK (length(hash) = 32),
-          CONSTRAINT pk_revision PRIMARY KEY (citizen_id, purpose, recipient, number)
-        )
-        """
-    )
-    op.execute(
-        """
-        CREATE TABLE consent.standing (
-          citizen_id uuid NOT NULL,
-          purpose text NOT NULL,
-          recipient text NOT NULL,
-          number integer NOT NULL,
-          revision_id uuid NOT NULL,
-          consent_id uuid NOT NULL,
-          state text NOT NULL,
-          scope text[] NOT NULL,
-          notice_hash bytea NOT NULL,
-          expires_at timestamptz,
-          head bytea NOT NULL,
-          CONSTRAINT pk_standing PRIMARY KEY (citizen_id, purpose, recipient)
-        )
-        """
-    )
-    op.execute("CREATE INDEX ix_standing_consent_id ON consent.standing (consent_id)")
+    for statement in TABLES:
+        op.execute(statement)
     append_only("consent.bundle")
     append_only("consent.revision")
     for room in READERS:

@@ -22,12 +22,35 @@ from gov_services.subgraph.types import (
     decode_cursor,
     encode_cursor,
     page_size,
+    register_enum,
     user_errors,
 )
 from gov_services.subgraph.unit_of_work import Outcome, commit
 
-strawberry.enum(Form, name="FieldForm", description="How much of a field a purpose gives.")
-strawberry.enum(Basis, name="LegalBasis", description="Legal basis of processing (PIPL 13).")
+register_enum(
+    Form,
+    name="FieldForm",
+    description="How much of a field a purpose gives.",
+    values={
+        Form.PLAIN: "The value.",
+        Form.MASKED: "The value, masked.",
+        Form.DERIVED: "An answer computed from it.",
+        Form.PREDICATE: "Looked up by, and not shown.",
+        Form.COLLECT: "Taken in.",
+    },
+)
+register_enum(
+    Basis,
+    name="LegalBasis",
+    description="Legal basis of processing (PIPL 13).",
+    values={
+        Basis.CONSENT: "The person agreed.",
+        Basis.CONTRACT: "Needed for what the person asked for.",
+        Basis.STATUTORY: "Needed for a duty that a law sets an agency.",
+        Basis.LEGAL_OBLIGATION: "A law obliges us to.",
+        Basis.EMERGENCY: "A public emergency, with an end.",
+    },
+)
 
 
 @strawberry.enum(description="Where a consent stands.")
@@ -233,7 +256,11 @@ class ConsentMutation:
     """Changes of a citizen's own consents."""
 
     @strawberry.mutation(description="Consent to a purpose for one recipient.")
-    async def give_consent(self, info: strawberry.Info, input: GiveConsentInput) -> ConsentPayload:
+    async def give_consent(
+        self,
+        info: strawberry.Info,
+        input: Annotated[GiveConsentInput, strawberry.argument(description="What it takes.")],
+    ) -> ConsentPayload:
         """Pinned to the notice that was shown."""
         outcome = await commit(
             context_of(info),
@@ -247,7 +274,11 @@ class ConsentMutation:
         return payload_of(outcome, info)
 
     @strawberry.mutation(description="Refuse a consent; it is not asked for again.")
-    async def refuse_consent(self, info: strawberry.Info, input: RefuseConsentInput) -> ConsentPayload:
+    async def refuse_consent(
+        self,
+        info: strawberry.Info,
+        input: Annotated[RefuseConsentInput, strawberry.argument(description="What it takes.")],
+    ) -> ConsentPayload:
         """A refusal costs nothing."""
         outcome = await commit(
             context_of(info), consents.refuse_consent, purpose=input.purpose, recipient=input.recipient
@@ -255,7 +286,11 @@ class ConsentMutation:
         return payload_of(outcome, info)
 
     @strawberry.mutation(description="Withdraw a consent; it binds the next read.")
-    async def withdraw_consent(self, info: strawberry.Info, input: WithdrawConsentInput) -> ConsentPayload:
+    async def withdraw_consent(
+        self,
+        info: strawberry.Info,
+        input: Annotated[WithdrawConsentInput, strawberry.argument(description="What it takes.")],
+    ) -> ConsentPayload:
         """No reason is asked."""
         outcome = await commit(context_of(info), consents.withdraw_consent, consent_id=parse_id(input.consent_id))
         return payload_of(outcome, info)

@@ -22,11 +22,21 @@ from gov_services.subgraph.types import (
     decode_cursor,
     encode_cursor,
     page_size,
+    register_enum,
     user_errors,
 )
 from gov_services.subgraph.unit_of_work import commit
 
-strawberry.enum(State, name="NarrowingState", description="Where a proposal stands.")
+register_enum(
+    State,
+    name="NarrowingState",
+    description="Where a proposal stands.",
+    values={
+        State.PROPOSED: "One officer proposed it.",
+        State.APPROVED: "Another agreed; it is in force.",
+        State.REFUSED: "Another said no.",
+    },
+)
 
 
 @strawberry.type(description="One grant of a purpose, as one client used it in the last 90 days.")
@@ -240,7 +250,11 @@ class ReviewMutation:
     """Changes by officers, and a citizen's erasure."""
 
     @strawberry.mutation(description="Propose that a purpose gives less; a second officer decides.")
-    async def propose_narrowing(self, info: strawberry.Info, input: ProposeNarrowingInput) -> NarrowingPayload:
+    async def propose_narrowing(
+        self,
+        info: strawberry.Info,
+        input: Annotated[ProposeNarrowingInput, strawberry.argument(description="What it takes.")],
+    ) -> NarrowingPayload:
         """On the evidence of the trail."""
         outcome = await commit(
             context_of(info),
@@ -253,7 +267,11 @@ class ReviewMutation:
         return NarrowingPayload(user_errors=user_errors(outcome, info), narrowing_id=outcome.result)
 
     @strawberry.mutation(description="Decide on another officer's proposal; approval is in force at once.")
-    async def decide_narrowing(self, info: strawberry.Info, input: DecideNarrowingInput) -> NarrowingPayload:
+    async def decide_narrowing(
+        self,
+        info: strawberry.Info,
+        input: Annotated[DecideNarrowingInput, strawberry.argument(description="What it takes.")],
+    ) -> NarrowingPayload:
         """A new signed bundle."""
         outcome = await commit(
             context_of(info),
@@ -264,7 +282,11 @@ class ReviewMutation:
         return NarrowingPayload(user_errors=user_errors(outcome, info), narrowing_id=outcome.result)
 
     @strawberry.mutation(description="Destroy the keys of all data without a duty to keep it. Cannot be undone.")
-    async def request_erasure(self, info: strawberry.Info, input: RequestErasureInput) -> ErasurePayload:
+    async def request_erasure(
+        self,
+        info: strawberry.Info,
+        input: Annotated[RequestErasureInput, strawberry.argument(description="What it takes.")],
+    ) -> ErasurePayload:
         """PIPL 47."""
         ctx = context_of(info)
         outcome = await commit(ctx, erasure.request_erasure, confirm=input.confirm)

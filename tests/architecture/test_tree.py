@@ -1,0 +1,97 @@
+"""The tree holds to the house's habits: sizes, first lines, names, what lies where."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gov_services.kit.settings import PROJECT_ROOT
+
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 70
+PACKAGE = PROJECT_ROOT / "gov_services"
+VAGUE = {"utils", "util", "helpers", "common", "misc", "base", "manager", "graphql"}
+OURS = ("gov_services", "tests", "migrations")
+
+
+def python_files() -> list[Path]:
+    """Every Python file of ours."""
+    return sorted(path for part in OURS for path in (PROJECT_ROOT / part).rglob("*.py"))
+
+
+def functions_of(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function, nested ones included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_there_is_something_to_hold_to_account() -> None:
+    assert len(python_files()) > 250
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_a_file_is_short_and_so_are_its_functions(path: Path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+
+    assert len(text.splitlines()) <= LONGEST_FILE
+    long = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in functions_of(tree)
+        if (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
+    }
+    # The tables of a migration are one statement each, in constants; its functions stay short too.
+    assert long == {}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_a_module_says_first_what_it_is(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    first = (ast.get_docstring(tree) or "").partition("\n")[0]
+
+    assert first.endswith((".", ":"))
+    assert len(first) > 20
+    assert path.stem not in VAGUE
+    if path.name == "__init__.py":
+        assert len(tree.body) == 1, "a package re-exports nothing"
+
+
+def test_the_graph_folder_holds_no_python() -> None:
+    found = [path for path in (PROJECT_ROOT / "graphql").rglob("*.py") if "node_modules" not in path.parts]
+    assert found == []
+
+
+def test_nothing_reads_the_environment_but_the_settings() -> None:
+    readers = [
+        path.relative_to(PACKAGE)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "os.environ" in path.read_text() or "getenv(" in path.read_text()
+    ]
+    # A child process inherits what its parent was given.
+    assert [path for path in readers if path.parts[0] != "devstack"] == [Path("kit/settings.py")]
+
+
+def test_no_clock_is_read_but_by_the_clock() -> None:
+    readers = [
+        str(path.relative_to(PACKAGE))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).parts[0] not in ("devstack", "cli")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func) in ("dt.datetime.now", "dt.datetime.utcnow", "dt.date.today", "time.time")
+    ]
+    assert readers == ["kit/clock.py"]
+
+
+def test_lock_files_hold_hashes_and_no_address() -> None:
+    for part in ("run", "test", "check"):
+        lines = (PROJECT_ROOT / "requirements" / f"{part}.txt").read_text().splitlines()
+        assert any("--hash=sha256:" in line for line in lines)
+        assert [line for line in lines if "://" in line or line.startswith("-i")] == []
+    npm = (PROJECT_ROOT / "graphql" / "package-lock.json").read_text()
+    assert "resolved" not in npm

@@ -1,0 +1,70 @@
+"""Limits without Valkey: who is still served, counted in this process; and what the counting does at its edges."""
+
+from __future__ import annotations
+
+import pytest
+from front_door import FrontDoor, code_of
+from redis.asyncio import Redis
+from town import Town
+
+from gov_services.gateway.errors import TooComplex
+from gov_services.gateway.limits import DEFAULT_PAGE, Limits, LocalLimiter, RateLimiter
+from gov_services.kit.valkey import create_client
+from graphql import parse
+
+
+async def test_without_valkey_signed_in_reads_go_on_and_others_wait(graph_town: Town) -> None:
+    citizen = await graph_town.register()
+    nowhere: Redis = create_client("redis://127.0.0.1:9/0")
+    door = FrontDoor(graph_town, rate=RateLimiter(nowhere, per_second=0.5, burst=2))
+
+    read = await door.ask("Me", actor=citizen)
+    again = await door.ask("Me", actor=citizen)
+    too_fast = await door.ask("Me", actor=citizen)
+    stranger = await door.ask("Services")
+    change = await door.ask("SignOut", actor=citizen)
+
+    assert [read.status_code, again.status_code] == [200, 200]
+    assert (too_fast.status_code, code_of(too_fast)) == (429, "RATE_LIMITED")
+    for answer in (stranger, change):
+        assert (answer.status_code, code_of(answer)) == (503, "SERVICE_UNAVAILABLE")
+    await door.http.aclose()
+    await nowhere.aclose()
+
+
+def test_the_local_count_lets_a_burst_through_and_then_one_by_one() -> None:
+    limiter = LocalLimiter(interval_s=1, burst=3)
+
+    assert [limiter.take("a", monotonic_s=100) for _ in range(4)] == [0, 0, 0, 1]
+    assert limiter.take("b", monotonic_s=100) == 0
+    assert limiter.take("a", monotonic_s=101) == 0
+    assert limiter.take("a", monotonic_s=101) == 1
+
+
+def test_the_local_count_forgets_whom_it_has_not_seen_longest() -> None:
+    limiter = LocalLimiter(interval_s=1, burst=1, capacity=2)
+    for caller in ("a", "b", "c"):
+        limiter.take(caller, monotonic_s=0)
+    assert limiter.take("c", monotonic_s=0) > 0
+    assert limiter.take("a", monotonic_s=0) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "cost"),
+    [
+        ("{ a b }", {}, 2),
+        ("{ a(first: 5) { b } }", {}, 6),
+        ("query($n: Int) { a(first: $n) { b } }", {"n": 7}, 8),
+        ("query($n: Int) { a(first: $n) { b } }", {}, 1 + DEFAULT_PAGE),
+        ("query($n: Int) { a(first: $n) { b } }", {"n": -3}, 2),
+        ("{ a { ...F ... on B { c } } } fragment F on A { b(first: 2) { c } }", {}, 5),
+        ("{ ...Missing a }", {}, 1),
+    ],
+)
+def test_a_field_costs_one_for_each_time_that_it_can_be_answered(
+    text: str, variables: dict[str, int], cost: int
+) -> None:
+    Limits(cost=cost).check_cost(parse(text), variables)
+    with pytest.raises(TooComplex) as refused:
+        Limits(cost=cost - 1).check_cost(parse(text), variables)
+    assert refused.value.details["found"] == cost
