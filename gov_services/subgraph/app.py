@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,10 +12,12 @@ import structlog
 
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.clock import Clock
+from gov_services.kit.context import Entrance, EntranceKind
 from gov_services.kit.errors import Refusal, ServiceError, Unavailable
 from gov_services.subgraph.assertion import AssertionRefused, AssertionVerifier
 from gov_services.subgraph.context import ReadContext, RoomServices
-from gov_services.subgraph.errors import format_errors, service_error_of
+from gov_services.subgraph.entrances import entrance_context
+from gov_services.subgraph.errors import describe_error, format_errors, service_error_of
 from gov_services.subgraph.requested import RequestedCoordinates
 from gov_services.subgraph.schema import Schema
 from gov_services.subgraph.unit_of_work import log_refusal
@@ -24,6 +26,8 @@ from graphql import GraphQLError
 Ports = TypeVar("Ports")
 _log = structlog.get_logger("gov_services.subgraph")
 
+DOOR = Entrance(EntranceKind.ROUTE, "/graphql", "")
+"""Where a fetch comes in, for the log of those that are refused there."""
 # These are decided per field, and the disclosure's own entry says so already.
 _IN_THE_DISCLOSURE_ENTRY = frozenset({"CONSENT_REQUIRED", "PURPOSE_NARROWED"})
 
@@ -47,8 +51,11 @@ class Subgraph(Generic[Ports]):
         self._clock = clock
         self._requested = RequestedCoordinates(schema._schema, Vocabulary.from_sdl(schema.as_str()))
 
-    async def handle(self, body: bytes, *, assertion: str, access_token: str | None) -> bytes:
-        """Answer one fetch: `body` is `{"query": …, "variables": …}`; the answer a GraphQL response. Never raises."""
+    async def handle(self, body: bytes, *, assertion: str, access_token: str | None, locale: str = "zh-CN") -> bytes:
+        """Answer one fetch: `body` is `{"query": …, "variables": …}`; the answer a GraphQL response. Never raises.
+
+        `locale` is for who has no valid assertion; one that has is answered in the language that it states.
+        """
         now = self._clock.now()
         try:
             fetch = _decode(body)
@@ -57,7 +64,7 @@ class Subgraph(Generic[Ports]):
             )
         except AssertionRefused as refused:
             _log.warning("assertion refused", subgraph=self.name, reason=refused.reason)
-            return _refused(refused)
+            return await self._refuse(refused, locale=locale, now=now)
         disclosures = self._services.discloser.begin(call, self._requested.of(fetch.document))
         context = ReadContext(call, self._services, disclosures)
         result = await self.schema.execute(fetch.document, variable_values=fetch.variables, context_value=context)
@@ -70,6 +77,14 @@ class Subgraph(Generic[Ports]):
             data, errors = None, [GraphQLError("", original_error=unlogged)]
         formatted = format_errors(errors, locale=call.locale, request_id=call.request_id)
         return orjson.dumps({"data": data, **({"errors": formatted} if formatted else {})})
+
+    async def _refuse(self, refused: ServiceError, *, locale: str, now: dt.datetime) -> bytes:
+        """The refusal of whoever came around the gateway: in the log as a stranger's, told without a word on why."""
+        try:
+            await log_refusal(entrance_context(self._services, DOOR, now=now), refused)
+        except Unavailable as unlogged:
+            refused = unlogged
+        return orjson.dumps({"data": None, "errors": [describe_error(refused, locale=locale)]})
 
     async def _log_refusals(self, context: ReadContext[Ports], errors: list[GraphQLError]) -> ServiceError | None:
         found = {
@@ -94,8 +109,3 @@ def _decode(body: bytes) -> _Fetch:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise AssertionRefused("the body is not a fetch") from None
     return _Fetch(document, variables)
-
-
-def _refused(refused: AssertionRefused) -> bytes:
-    error: Mapping[str, Any] = {"message": refused.message("zh-CN"), "extensions": {"code": refused.code}}
-    return orjson.dumps({"data": None, "errors": [error]})

@@ -45,3 +45,8 @@ def _format(error: GraphQLError, *, locale: str, request_id: str) -> dict[str, A
     if error.path is not None:
         formatted["path"] = error.path
     return formatted
+
+
+def describe_error(error: ServiceError, *, locale: str) -> dict[str, Any]:
+    """An error that concerns a fetch as a whole."""
+    return {"message": error.message(locale), "extensions": {"code": error.code}}
