@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import NewType
+from typing import Any, NewType
 
 import asyncpg
-from sqlalchemy import MetaData
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import MetaData, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -74,7 +74,7 @@ class Database:
 
 def create_engine(url: str, *, pool_size: int = 5, application: str = "gov-services") -> AsyncEngine:
     """An engine with our timeouts. `url` is `postgresql://…`; the driver is asyncpg."""
-    return create_async_engine(
+    engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool_size,
         max_overflow=0,
@@ -91,6 +91,14 @@ def create_engine(url: str, *, pool_size: int = 5, application: str = "gov-servi
             },
         },
     )
+    event.listen(engine.sync_engine, "checkout", _replace_closed)
+    return engine
+
+
+def _replace_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Let the pool connect anew where the server has hung up since; unlike a ping this costs no round trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 @contextlib.contextmanager

@@ -93,5 +93,7 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
         lines = (PROJECT_ROOT / "requirements" / f"{part}.txt").read_text().splitlines()
         assert any("--hash=sha256:" in line for line in lines)
         assert [line for line in lines if "://" in line or line.startswith("-i")] == []
-    npm = (PROJECT_ROOT / "graphql" / "package-lock.json").read_text()
-    assert "resolved" not in npm
+    for folder in ("graphql", "tests/clients"):
+        npm = (PROJECT_ROOT / folder / "package-lock.json").read_text()
+        assert "resolved" not in npm
+        assert "integrity" in npm

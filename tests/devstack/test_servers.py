@@ -24,7 +24,8 @@ from gov_services.devstack.servers import servers, template_directory
 from gov_services.devstack.valkey import ValkeyServer
 
 OWNER = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
 from pathlib import Path
 from gov_services.devstack.servers import DevelopmentServers, servers
 stack = servers(Path(sys.argv[1]), throw_away=True)
