@@ -23,6 +23,7 @@ from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock, SystemClock
 from gov_services.kit.database import Database
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
+from gov_services.kit.health import database_answers, health
 from gov_services.kit.settings import Settings
 
 TILE_WIDTH = 256
@@ -56,6 +57,10 @@ class Audit:
     async def start(self) -> None:
         """Begin to integrate in the background."""
         self._task = asyncio.get_running_loop().create_task(self.integrator.run(self._stop), name="audit-integrator")
+
+    async def ready(self) -> dict[str, bool]:
+        """Whether what the log depends on answers."""
+        return {"database": await database_answers(self._database)}
 
     async def close(self) -> None:
         """Stop after the run at hand, and return every connection."""
@@ -94,7 +99,12 @@ def create_app(settings: Settings) -> Litestar:
         finally:
             await audit.close()
 
-    return Litestar(route_handlers=[audit.router], lifespan=[integrating], openapi_config=None)
+    return Litestar(
+        route_handlers=[audit.router, *health(audit.ready)],
+        lifespan=[integrating],
+        openapi_config=None,
+        logging_config=None,
+    )
 
 
 def create_router(database: Database, keys: VerifyKeys, *, origin: str) -> Router:

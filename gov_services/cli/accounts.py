@@ -12,7 +12,6 @@ from typing import Any
 
 import rich_click as click
 
-from gov_services.cli.serve import Site
 from gov_services.identity import store
 from gov_services.identity.app import create_room
 from gov_services.identity.service import staff
@@ -65,9 +64,11 @@ def administration(room: Room[Any], clock: SystemClock) -> ReadContext[Any]:
     return entrance_context(room.services, entrance, now=clock.now(), actor=system(JOBS_CLIENT))
 
 
-async def make_sample_accounts(settings: Settings, site: Site) -> SampleAccounts:
-    """Add the sample accounts that are not there yet; passwords are kept beside the other secrets."""
-    room = site.rooms["identity"]
+async def make_sample_accounts(settings: Settings, room: Room[Any]) -> SampleAccounts:
+    """Add the sample accounts that are not there yet; passwords are kept beside the other secrets.
+
+    `room` is identity.
+    """
     made = SampleAccounts()
     clock = SystemClock()
     directory = settings.secrets_directory / "sample"

@@ -119,10 +119,15 @@ def _entry(settings: Settings, clock: Clock, kind: EntryKind, action: str, name:
     )
 
 
-def require_ready(settings: Settings) -> Path:
-    """Refuse to serve an installation without a database address or keys. Raises NotInstalled."""
+def require_database(settings: Settings) -> None:
+    """Refuse to serve without a database address: only `serve` and `demo` bring one. Raises NotInstalled."""
     if not settings.database_url:
         raise NotInstalled("DATABASE_URL is not set")
+
+
+def require_ready(settings: Settings) -> Path:
+    """Refuse to serve an installation without a database address or keys. Raises NotInstalled."""
+    require_database(settings)
     if not (settings.secrets_directory / "signing").is_dir():
         raise NotInstalled(f"there are no keys in {settings.secrets_directory}: gov-services keys init")
     return settings.secrets_directory

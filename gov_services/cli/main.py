@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import rich_click as click
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gov_services.cli import documents, graph, installation
 from gov_services.cli.database import drift
-from gov_services.cli.documents import DocumentsRefused
-from gov_services.cli.graph import GraphRefused
-from gov_services.crypto.keys import KeyRefused, add_signing_key, init_keys
+from gov_services.cli.failing import fail, failing_in_one_line
+from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
+from gov_services.crypto.keys import add_signing_key, init_keys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import create_engine
-from gov_services.kit.errors import ServiceError
 from gov_services.kit.logging import configure_logging
-from gov_services.kit.manifest import Manifest, ManifestRefused
-from gov_services.kit.settings import Settings, SettingsRefused, load_settings
-
-EXPECTED = (DocumentsRefused, GraphRefused, KeyRefused, ManifestRefused, SettingsRefused, installation.NotInstalled)
-
-
-def fail(message: str) -> NoReturn:
-    """Say what went wrong in one line, and exit 1."""
-    click.echo(f"gov-services: {message}", err=True)
-    sys.exit(1)
+from gov_services.kit.manifest import Manifest
+from gov_services.kit.settings import Settings, load_settings
+from gov_services.subgraph.composition import load_manifest
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine; what we know can go wrong is told in one line."""
-    try:
+    with failing_in_one_line():
         return asyncio.run(work)
-    except EXPECTED as refused:
-        fail(str(refused))
-    except ServiceError as refused:
-        fail(refused.message("en"))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,7 +75,7 @@ async def _drift(connection: AsyncConnection) -> list[str]:
 
 @cli.group()
 def keys() -> None:
-    """Keys: making what is missing, adding a signing key."""
+    """Keys: making what is missing, adding a signing key, handing each deployable its own."""
 
 
 @keys.command("init")
@@ -100,6 +86,26 @@ def keys_init() -> None:
     for name in made:
         click.echo(f"made {name}")
     click.echo(f"{len(made)} made in {settings.secrets_directory}")
+
+
+@keys.command("export")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--for", "deployable", type=click.Choice(tuple(KEY_SETS)), required=True, help="Who needs them.")
+def keys_export(directory: Path, deployable: str) -> None:
+    """Copy the key files that one deployable needs into DIRECTORY, flat: what a Secret is made of."""
+    with failing_in_one_line():
+        names = export_keys(load_settings().secrets_directory, deployable, directory)
+    click.echo(f"{len(names)} files for {deployable} in {directory}")
+
+
+@keys.command("place")
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def keys_place(directory: Path) -> None:
+    """Put an exported set from DIRECTORY in place, readable for us alone."""
+    settings = load_settings()
+    with failing_in_one_line():
+        placed = place_keys(directory, settings.secrets_directory)
+    click.echo(f"{len(placed)} key files in {settings.secrets_directory}")
 
 
 @keys.command("add")
@@ -135,23 +141,30 @@ def documents_check() -> None:
     click.echo(f"{len(Manifest.parse(committed).documents)} documents, each within its purpose")
 
 
+@documents_group.command("announce")
+def documents_announce() -> None:
+    """State in the log which documents are trusted from now on: those that were signed for this installation."""
+    settings = load_settings()
+    installation.require_database(settings)
+    with failing_in_one_line():
+        manifest = load_manifest(settings)
+    run(installation.log_manifest(settings, manifest, clock=SystemClock()))
+    click.echo(f"manifest version {manifest.version} is in the log")
+
+
 @documents_group.command("sign")
 def documents_sign() -> None:
     """Sign the committed manifest for this installation."""
-    try:
+    with failing_in_one_line():
         manifest = installation.sign_manifest(load_settings())
-    except EXPECTED as refused:
-        fail(str(refused))
     click.echo(f"signed manifest version {manifest.version}")
 
 
 def _build(settings: Settings) -> bytes:
     path = settings.graph_directory / documents.MANIFEST
-    try:
+    with failing_in_one_line():
         previous = Manifest.parse(path.read_bytes()) if path.exists() else None
         return documents.build(settings.graph_directory, previous=previous)
-    except EXPECTED as refused:
-        fail(str(refused))
 
 
 @cli.group("purposes")
@@ -181,10 +194,8 @@ def graph_export() -> None:
 @graph_group.command("compose")
 def graph_compose() -> None:
     """Compose the subgraphs into the supergraph (needs Node)."""
-    try:
+    with failing_in_one_line():
         graph.compose(load_settings().graph_directory)
-    except GraphRefused as refused:
-        fail(str(refused))
     click.echo("supergraph.graphql")
 
 
@@ -208,44 +219,22 @@ def graph_explain(file: Path) -> None:
     click.echo(explain(load_settings().graph_directory, file))
 
 
-@cli.command("serve")
-@click.option("--port", default=8000, show_default=True, help="Port on loopback.")
-@click.option("--workers", default=1, show_default=True, help="Processes.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-def serve(port: int, workers: int, host: str) -> None:
-    """Everything in one process; without DATABASE_URL and VALKEY_URL on servers of its own."""
-    from gov_services.cli.running import serve_forever
-
-    run(serve_forever(load_settings(), host=host, port=port, workers=workers))
-
-
-@cli.command("demo")
-@click.option("--json", "as_json", is_flag=True, help="Print what came back as JSON.")
-def demo(as_json: bool) -> None:
-    """Play the citizen's journey over HTTP, against real servers, and stop what was started."""
-    from gov_services.cli.running import play_demo
-
-    steps, complete = run(play_demo(load_settings(), quiet=as_json))
-    if as_json:
-        click.echo(json.dumps(steps, ensure_ascii=False, indent=2))
-    if not complete:
-        sys.exit(1)
-
-
 def add_groups() -> None:
     """Commands that live in files of their own."""
+    from gov_services.cli import serving
     from gov_services.cli.accounts import client_group, staff_group
     from gov_services.cli.log import audit_group
 
-    for group in (staff_group, client_group, audit_group):
-        cli.add_command(group)
+    for command in (
+        *(staff_group, client_group, audit_group),
+        *(serving.serve, serving.demo, serving.gateway, serving.subgraph, serving.log, serving.worker),
+    ):
+        cli.add_command(command)
 
 
 def main() -> None:
     """Entry point."""
     add_groups()
-    try:
+    with failing_in_one_line():
         configure_logging(load_settings().log_level)
         cli()
-    except SettingsRefused as refused:
-        fail(str(refused))

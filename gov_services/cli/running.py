@@ -1,15 +1,14 @@
-"""Runs the whole system: starts what is not given, prepares it, serves, stops what it started. It wires no room."""
+"""Runs the whole system in this process: starts what is not given, prepares it, serves, stops what it started."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-import shutil
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import rich_click as click
@@ -18,7 +17,6 @@ import uvicorn
 from gov_services.cli import installation
 from gov_services.cli.accounts import SampleAccounts, make_sample_accounts
 from gov_services.cli.serve import create_app, create_site
-from gov_services.devstack.journey.play import play
 from gov_services.devstack.sandboxes import Sandboxes, sandboxes
 from gov_services.devstack.servers import servers
 from gov_services.kit.clock import SystemClock
@@ -37,19 +35,31 @@ class Running:
     manifest: Manifest
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it."""
+class OwnSignals(uvicorn.Server):
+    """A server that leaves signals to whoever runs it, and so exits 0 when it was told to stop."""
+
+    def leave(self) -> None:
+        """Take no more connections, let requests in flight finish, then return from `serve`."""
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """Servers and sandboxes that answer, and a database that is ready to be served from."""
+
+    settings: Settings
+    sandboxes: Sandboxes
+    manifest: Manifest
+
+
 @contextlib.asynccontextmanager
-async def system(
-    settings: Settings, *, host: str = "127.0.0.1", port: int = 0, tell: Callable[[str], None] = lambda _: None
-) -> AsyncIterator[Running]:
-    """A development system: servers unless they are given, sandboxes, sample accounts, everything served."""
+async def prepared(settings: Settings, *, tell: Callable[[str], None]) -> AsyncIterator[Prepared]:
+    """Servers unless they are given, sandboxes, schema, keys, signed documents, purposes in force."""
+    settings.secrets_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         data = settings.runtime_directory
         data.mkdir(parents=True, exist_ok=True)
@@ -61,45 +71,59 @@ async def system(
             settings, database_url=addresses.database_url, valkey_url=addresses.valkey_url, environment="development"
         )
         around = await stack.enter_async_context(sandboxes(settings))
-        settings = around.settings
-        clock = SystemClock()
-        manifest = await installation.prepare(settings, clock=clock)
+        manifest = await installation.prepare(around.settings, clock=SystemClock())
         tell(f"the schema is up to date, {len(manifest.documents)} trusted documents are signed")
-        socket = _listen(host, port)
-        actual = socket.getsockname()[1]
-        if port == 0:
-            settings = dataclasses.replace(settings, public_url=f"http://{host}:{actual}")
-        site = await create_site(settings, clock=clock)
-        accounts = await make_sample_accounts(settings, site)
-        config = uvicorn.Config(
-            create_app(site), log_level="warning", access_log=False, lifespan="on", loop="none", ws="none"
-        )
-        server = _Server(config)
-        task = asyncio.create_task(server.serve(sockets=[socket]))
-        url = f"http://{host}:{actual}"
-        try:
-            await _answers(url, task)
-            yield Running(url, settings, accounts, around, manifest)
-        finally:
-            server.should_exit = True
-            await task
+        yield Prepared(around.settings, around, manifest)
 
 
-def _listen(host: str, port: int) -> Any:
-    import socket
+@contextlib.asynccontextmanager
+async def system(
+    settings: Settings, *, host: str = "127.0.0.1", port: int = 0, tell: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Running]:
+    """A development system: what `prepared` makes, sample accounts, and everything served from this process."""
+    async with prepared(settings, tell=tell) as ready:
+        listener, url = listen(host, port)
+        settings = dataclasses.replace(ready.settings, public_url=url) if port == 0 else ready.settings
+        site = await create_site(settings)
+        accounts = await make_sample_accounts(settings, site.rooms["identity"])
+        async with served(create_app(site), listener, lifespan="on"):
+            await _answers(url)
+            yield Running(url, settings, accounts, ready.sandboxes, ready.manifest)
 
-    listener = socket.socket()
+
+def listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """A socket that listens, and its address; port 0 is any that is free."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    return listener
+    try:
+        listener.bind((host, port))
+    except OSError as taken:
+        listener.close()
+        raise installation.NotInstalled(f"port {port} of {host}: {taken.strerror}") from None
+    return listener, f"http://{host}:{listener.getsockname()[1]}"
 
 
-async def _answers(url: str, task: asyncio.Task[None]) -> None:
-    async with httpx.AsyncClient(timeout=1) as client:
-        for _ in range(200):
+@contextlib.asynccontextmanager
+async def served(app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"]) -> AsyncIterator[None]:
+    """Serve `app` from this process for as long as the block lasts."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan=lifespan, loop="none", ws="none")
+    server = OwnSignals(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
             if task.done():
                 task.result()
                 raise installation.NotInstalled("the server ended before it answered")
+            await asyncio.sleep(0.02)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def _answers(url: str) -> None:
+    async with httpx.AsyncClient(timeout=1) as client:
+        for _ in range(200):
             with contextlib.suppress(httpx.HTTPError):
                 if (await client.get(f"{url}/readyz")).status_code == 200:
                     return
@@ -107,10 +131,8 @@ async def _answers(url: str, task: asyncio.Task[None]) -> None:
     raise installation.NotInstalled("the server does not answer")
 
 
-async def serve_forever(settings: Settings, *, host: str, port: int, workers: int) -> None:
+async def serve_forever(settings: Settings, *, host: str, port: int) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    if workers != 1:
-        raise installation.NotInstalled("one process serves everything; more of them come with `gov-services subgraph`")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -120,22 +142,3 @@ async def serve_forever(settings: Settings, *, host: str, port: int, workers: in
         for line in running.accounts.lines():
             click.echo(line)
         await stop.wait()
-
-
-async def play_demo(settings: Settings, *, quiet: bool) -> tuple[list[dict[str, Any]], bool]:
-    """Play the journey against a system of its own; the steps, and whether all were complete."""
-    tell: Callable[[str], None] = (lambda _: None) if quiet else click.echo
-    # A town of its own, new at each run: the story ends with a purpose narrowed and a citizen erased.
-    demo = Path(settings.runtime_directory) / "demo"
-    shutil.rmtree(demo, ignore_errors=True)
-    settings = dataclasses.replace(settings, runtime_directory=demo, secrets_directory=demo / "secrets")
-    async with system(settings, tell=tell) as running:
-        return await play(
-            running.url,
-            manifest=running.manifest,
-            staff=running.accounts.staff,
-            clients=running.accounts.clients,
-            providers_url=running.sandboxes.providers_url,
-            channel_url=running.sandboxes.channel_url,
-            tell=tell,
-        )

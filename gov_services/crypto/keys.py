@@ -27,9 +27,12 @@ SIGNING_NAMES = (
     "log",
     "licence",
     "health-code",
-    "receipt",
     "upload",
+    "worker",
 )
+
+ROOTS = ("blind-index", "one-time-code", "refresh-token")
+"""Keys from which others are derived; no two uses share one."""
 
 
 class DataClass(StrEnum):
@@ -114,7 +117,7 @@ class LocalKeyProvider:
 def init_keys(directory: Path) -> list[str]:
     """Make every key and password of an installation that is not there yet; the names of those made. Never overwrites.
 
-    Key-encryption keys (epoch 0001), the root of blind indexes, a signing key of each name, a database password a room.
+    Key-encryption keys (epoch 0001), the roots, a signing key of each name, a database password a room.
     """
     made: list[str] = []
     _make_directory(directory)
@@ -123,9 +126,10 @@ def init_keys(directory: Path) -> list[str]:
         if not list(folder.glob("*.key")):
             _write(folder / "0001.key", secrets.token_hex(KEY_BYTES), directory)
             made.append(f"kek/{data_class.value}/0001")
-    if not (directory / "blind-index" / "0001.key").exists():
-        _write(directory / "blind-index" / "0001.key", secrets.token_hex(KEY_BYTES), directory)
-        made.append("blind-index/0001")
+    for root in ROOTS:
+        if not list((directory / root).glob("*.key")):
+            _write(directory / root / "0001.key", secrets.token_hex(KEY_BYTES), directory)
+            made.append(f"{root}/0001")
     for name in SIGNING_NAMES:
         if not list((directory / "signing" / name).glob("*.pem")):
             made.append(f"signing/{name}/{add_signing_key(directory, name)}")
@@ -186,7 +190,7 @@ def _read_key(path: Path) -> bytes:
 
 
 def read_root(directory: Path, name: str) -> bytes:
-    """The newest root key called `name` (of blind indexes), 32 bytes. Raises KeyRefused."""
+    """The newest root key called `name`, one of ROOTS, 32 bytes. Raises KeyRefused."""
     folder = directory / name
     require_private_directory(folder)
     paths = sorted(folder.glob("*.key"))

@@ -40,9 +40,9 @@ def in_process(subgraphs: Mapping[str, SubgraphHandle]) -> MakeTransport:
     return lambda name, signer: InProcessTransport(name, subgraphs[name], signer)
 
 
-def over_http(urls: Mapping[str, str], client: httpx.AsyncClient) -> MakeTransport:
-    """Transports to subgraphs elsewhere."""
-    return lambda name, signer: HttpTransport(name, urls[name], signer, client)
+def over_http(rooms: Mapping[str, str], client: httpx.AsyncClient) -> MakeTransport:
+    """Transports to subgraphs elsewhere; `rooms` holds their base addresses."""
+    return lambda name, signer: HttpTransport(name, f"{rooms[name]}/graphql", signer, client)
 
 
 def create_gateway(

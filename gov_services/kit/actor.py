@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 
@@ -47,6 +49,34 @@ class Actor:
                 return f"client:{self.client_id}"
             case _:
                 return self.kind.value
+
+    def claims(self) -> dict[str, Any]:
+        """The actor as it travels between processes of ours; absent values are left out."""
+        return {
+            "kind": self.kind.value,
+            "client": self.client_id,
+            "roles": sorted(self.roles),
+            "ial": self.assurance,
+            **({"id": str(self.id)} if self.id else {}),
+            **({"at": int(self.authenticated_at.timestamp())} if self.authenticated_at else {}),
+            **({"sid": str(self.session_id)} if self.session_id else {}),
+            **({"office": self.office} if self.office else {}),
+        }
+
+    @classmethod
+    def parse(cls, claims: Mapping[str, Any]) -> Actor:
+        """The actor that `claims` state. Raises KeyError, TypeError, ValueError."""
+        at = claims.get("at")
+        return cls(
+            kind=ActorKind(claims["kind"]),
+            id=UUID(claims["id"]) if "id" in claims else None,
+            client_id=str(claims["client"]),
+            roles=frozenset(map(str, claims["roles"])),
+            assurance=int(claims["ial"]),
+            authenticated_at=None if at is None else dt.datetime.fromtimestamp(at, dt.UTC),
+            session_id=UUID(claims["sid"]) if "sid" in claims else None,
+            office=claims.get("office"),
+        )
 
 
 ANONYMOUS = Actor(ActorKind.ANONYMOUS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.actor import Actor
 
 TYPE = "gov-assertion+jwt"
 ISSUER = "gov-gateway"
@@ -43,7 +43,6 @@ class Assertion:
 
     def claims(self) -> dict[str, Any]:
         """The claims of the JWT; absent values are left out."""
-        actor = self.actor
         claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": self.audience,
@@ -55,16 +54,7 @@ class Assertion:
             "man": self.manifest_version,
             "rid": self.request_id,
             "loc": self.locale,
-            "act": {
-                "kind": actor.kind.value,
-                "client": actor.client_id,
-                "roles": sorted(actor.roles),
-                "ial": actor.assurance,
-                **({"id": str(actor.id)} if actor.id else {}),
-                **({"at": int(actor.authenticated_at.timestamp())} if actor.authenticated_at else {}),
-                **({"sid": str(actor.session_id)} if actor.session_id else {}),
-                **({"office": actor.office} if actor.office else {}),
-            },
+            "act": self.actor.claims(),
         }
         if self.case_id is not None:
             claims["case"] = str(self.case_id)
@@ -78,17 +68,6 @@ class Assertion:
     def parse(cls, claims: dict[str, Any]) -> Assertion:
         """The assertion that `claims` state. Raises AssertionMalformed; verifies nothing but the shape."""
         try:
-            act = claims["act"]
-            actor = Actor(
-                kind=ActorKind(act["kind"]),
-                id=UUID(act["id"]) if "id" in act else None,
-                client_id=str(act["client"]),
-                roles=frozenset(map(str, act["roles"])),
-                assurance=int(act["ial"]),
-                authenticated_at=_moment(act["at"]) if "at" in act else None,
-                session_id=UUID(act["sid"]) if "sid" in act else None,
-                office=act.get("office"),
-            )
             return cls(
                 audience=str(claims["aud"]),
                 id=str(claims["jti"]),
@@ -97,7 +76,7 @@ class Assertion:
                 body_hash=str(claims["bh"]),
                 document_id=str(claims["doc"]),
                 manifest_version=int(claims["man"]),
-                actor=actor,
+                actor=Actor.parse(claims["act"]),
                 case_id=UUID(claims["case"]) if "case" in claims else None,
                 reason=claims.get("reason"),
                 locale=str(claims["loc"]),

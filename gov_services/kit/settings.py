@@ -21,9 +21,12 @@ class SettingsRefused(ValueError):
 def setting(variable: str, meaning: str, default: object, *, secret: bool = False) -> Any:
     """A dataclass field read from environment variable `variable`; `meaning` is what docs/settings.md prints.
 
-    A `secret` one (an address with a password in it) is left out of the repr.
+    A `secret` one (an address with a password in it) is left out of the repr, and may be in a file instead, which
+    `<variable>_FILE` names.
     """
-    return field(default=default, repr=not secret, metadata={"variable": variable, "meaning": meaning})
+    return field(
+        default=default, repr=not secret, metadata={"variable": variable, "meaning": meaning, "secret": secret}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,16 @@ class Settings:
     population_register_url: str = setting(
         "GOV_POPULATION_REGISTER_URL", "The population register's match service (name and resident number)", ""
     )
-    subgraph_urls: str = setting("GOV_SUBGRAPH_URLS", "For a gateway alone: `identity=http://…/graphql,permits=…`", "")
+    room_urls: str = setting(
+        "GOV_ROOM_URLS",
+        "Where a gateway or a worker alone finds the rooms: `identity=http://identity:8000,permits=…`",
+        "",
+    )
+    trusted_proxies: str = setting(
+        "GOV_TRUSTED_PROXIES",
+        "Addresses or networks whose `X-Forwarded-For` is believed, comma-separated; empty: nobody's",
+        "",
+    )
     cors_origins: str = setting("GOV_CORS_ORIGINS", "Origins that browsers may call from, comma-separated", "")
     log_origin: str = setting(
         "GOV_LOG_ORIGIN", "Name of the audit log in its checkpoints; never changes", "gov-services.example/log"
@@ -78,6 +90,16 @@ class Settings:
     def development(self) -> bool:
         """Whether development-only doors are open."""
         return self.environment == "development"
+
+    def addresses_of_rooms(self) -> dict[str, str]:
+        """Room → base address. Raises SettingsRefused for what is no such list."""
+        found = {}
+        for item in filter(None, (item.strip() for item in self.room_urls.split(","))):
+            room, equals, address = item.partition("=")
+            if not equals or room not in ROOMS or urlsplit(address).scheme not in ("http", "https"):
+                raise SettingsRefused(f"GOV_ROOM_URLS holds {item!r}; an item is `identity=http://identity:8000`")
+            found[room] = address.rstrip("/")
+        return found
 
     def room_database_url(self, room: str) -> str:
         """The database as `room` logs in to it: role `<prefix>_<room>`, password from `secrets/db/<room>`."""
@@ -94,7 +116,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     values: dict[str, Any] = {}
     for item in fields(Settings):
         variable = item.metadata["variable"]
-        text = source.get(variable)
+        text = _from_file(source, variable) if item.metadata["secret"] else source.get(variable)
         if text is None:
             continue
         values[item.name] = _parse(variable, text, item.default)
@@ -102,6 +124,18 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if settings.environment not in ("production", "development"):
         raise SettingsRefused(f"GOV_ENV is {settings.environment!r}; it is `production` or `development`")
     return settings
+
+
+def _from_file(source: Mapping[str, str], variable: str) -> str | None:
+    path = source.get(f"{variable}_FILE")
+    if path is None:
+        return source.get(variable)
+    if variable in source:
+        raise SettingsRefused(f"{variable} and {variable}_FILE are both set; one of them is meant")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as unreadable:
+        raise SettingsRefused(f"{variable}_FILE names {path}: {unreadable.strerror}") from None
 
 
 def _parse(variable: str, text: str, default: object) -> object:
@@ -122,5 +156,7 @@ def describe_settings() -> list[tuple[str, str, str]]:
         default = item.default
         if isinstance(default, Path):
             default = default.relative_to(PROJECT_ROOT)
-        rows.append((item.metadata["variable"], str(default), item.metadata["meaning"]))
+        variable = item.metadata["variable"]
+        name = f"{variable}, {variable}_FILE" if item.metadata["secret"] else variable
+        rows.append((name, str(default), item.metadata["meaning"]))
     return rows

@@ -12,11 +12,10 @@ import structlog
 
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.clock import Clock
-from gov_services.kit.context import Entrance, EntranceKind
 from gov_services.kit.errors import Refusal, ServiceError, Unavailable
 from gov_services.subgraph.assertion import AssertionRefused, AssertionVerifier
 from gov_services.subgraph.context import ReadContext, RoomServices
-from gov_services.subgraph.entrances import entrance_context
+from gov_services.subgraph.entrances import refuse_at
 from gov_services.subgraph.errors import describe_error, format_errors, service_error_of
 from gov_services.subgraph.requested import RequestedCoordinates
 from gov_services.subgraph.schema import Schema
@@ -26,7 +25,7 @@ from graphql import GraphQLError
 Ports = TypeVar("Ports")
 _log = structlog.get_logger("gov_services.subgraph")
 
-DOOR = Entrance(EntranceKind.ROUTE, "/graphql", "")
+DOOR = "/graphql"
 """Where a fetch comes in, for the log of those that are refused there."""
 # These are decided per field, and the disclosure's own entry says so already.
 _IN_THE_DISCLOSURE_ENTRY = frozenset({"CONSENT_REQUIRED", "PURPOSE_NARROWED"})
@@ -81,7 +80,7 @@ class Subgraph(Generic[Ports]):
     async def _refuse(self, refused: ServiceError, *, locale: str, now: dt.datetime) -> bytes:
         """The refusal of whoever came around the gateway: in the log as a stranger's, told without a word on why."""
         try:
-            await log_refusal(entrance_context(self._services, DOOR, now=now), refused)
+            await refuse_at(self._services, DOOR, refused, now=now)
         except Unavailable as unlogged:
             refused = unlogged
         return orjson.dumps({"data": None, "errors": [describe_error(refused, locale=locale)]})

@@ -23,9 +23,10 @@ from gov_services.kit.settings import Settings
 from gov_services.subgraph.app import Subgraph
 from gov_services.subgraph.assertion import AssertionVerifier
 from gov_services.subgraph.context import RoomServices
-from gov_services.subgraph.entrances import Job, Route, job_context, receive_event
+from gov_services.subgraph.entrances import Job, JobUnknown, Route, job_context, receive_event
 from gov_services.subgraph.events import Handler
 from gov_services.subgraph.schema import Schema
+from gov_services.subgraph.worker import Work
 
 Ports = TypeVar("Ports")
 
@@ -53,7 +54,7 @@ class Room(Generic[Ports]):
         self.services = services
         self.handlers = dict(handlers)
         self.routes = tuple(routes)
-        self.jobs = tuple(jobs)
+        self.jobs = {job.name: job for job in jobs}
         self._clock = clock
         self._closing = tuple(closing)
 
@@ -72,13 +73,20 @@ class Room(Generic[Ports]):
         """Take an event from the worker; see `entrances.receive_event`."""
         return await receive_event(self.services, self.handlers, content, now=self._clock.now())
 
-    async def run_job(self, job: Job) -> int:
-        """Run one of the room's jobs now."""
+    async def run_job(self, name: str) -> int:
+        """Run one of the room's jobs now. Raises JobUnknown."""
+        job = self.jobs.get(name)
+        if job is None:
+            raise JobUnknown(name)
         context = job_context(self.services, job, now=self._clock.now())
         try:
             return await job.run(context)
         finally:
             context.disclosures.close()
+
+    async def work(self) -> Work:
+        """What a worker brings here."""
+        return Work(frozenset(self.handlers), {job.name: job.every_s for job in self.jobs.values()})
 
 
 @dataclass(frozen=True, slots=True)

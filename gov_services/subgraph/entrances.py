@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from gov_services.kit.actor import ANONYMOUS, Actor, system
 from gov_services.kit.context import Call, Entrance, EntranceKind
+from gov_services.kit.errors import ServiceError
 from gov_services.kit.ids import new_id
 from gov_services.subgraph.context import ReadContext, RoomServices, UnrecordedChange, open_write_context
 from gov_services.subgraph.events import Event, Handler, first_time
+from gov_services.subgraph.unit_of_work import log_refusal
 
 Ports = TypeVar("Ports")
 
@@ -46,6 +48,10 @@ class EventUnknown(ValueError):
     """A room was sent an event that it does not handle."""
 
 
+class JobUnknown(ValueError):
+    """A room was told to run a job that it does not have."""
+
+
 def entrance_context(
     services: RoomServices[Ports],
     entrance: Entrance,
@@ -66,6 +72,11 @@ def job_context(services: RoomServices[Ports], job: Job, *, now: dt.datetime) ->
     return entrance_context(
         services, Entrance(EntranceKind.JOB, job.name, job.purpose), now=now, actor=system(JOBS_CLIENT)
     )
+
+
+async def refuse_at(services: RoomServices[Ports], path: str, refused: ServiceError, *, now: dt.datetime) -> None:
+    """Log the refusal of whoever came to an inner door without leave, as a stranger's. Raises AuditUnavailable."""
+    await log_refusal(entrance_context(services, Entrance(EntranceKind.ROUTE, path, ""), now=now), refused)
 
 
 async def receive_event(

@@ -59,6 +59,9 @@ class Relay:
             except ServiceError as unavailable:
                 _log.warning("the relay waits", code=unavailable.code)
                 moved = 0
+            except Exception:  # noqa: BLE001  what fails is told of, and tried again: events stay in the outbox
+                _log.exception("the relay failed")
+                moved = 0
             if moved == 0:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), idle_s)

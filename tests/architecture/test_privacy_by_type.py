@@ -94,7 +94,7 @@ async def test_every_entrance_is_listed_with_a_purpose_in_force(town: Town) -> N
     found = set()
     for room in town.rooms.values():
         found |= {(f"event {name}", handler.purpose) for name, handler in room.handlers.items()}
-        found |= {(f"job {job.name}", job.purpose) for job in room.jobs}
+        found |= {(f"job {job.name}", job.purpose) for job in room.jobs.values()}
         found |= {(f"route {route.path}", route.purpose) for route in room.routes if route.purpose}
 
     assert len(found) >= 12
@@ -103,7 +103,7 @@ async def test_every_entrance_is_listed_with_a_purpose_in_force(town: Town) -> N
     for room in town.rooms.values():
         for name, handler in room.handlers.items():
             assert "events" in BUNDLE.purposes[handler.purpose].clients, name
-        for job in room.jobs:
+        for job in room.jobs.values():
             assert "jobs" in BUNDLE.purposes[job.purpose].clients, job.name
 
 

@@ -15,7 +15,7 @@ from gov_services.payments.service.reconciling import delay
 
 
 async def _run(city: City) -> int:
-    return await city.room.run_job(city.room.jobs[0])
+    return await city.room.run_job("reconcile-payments")
 
 
 async def _state(city: City) -> str:

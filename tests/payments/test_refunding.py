@@ -168,10 +168,10 @@ async def test_an_approval_stands_while_the_channel_is_away_and_the_job_submits_
         approved = await _decide(city, "ApproveRefund", requested["refund"]["id"])
         assert (approved["refund"]["state"], approved["bill"]["state"]) == ("APPROVED", "REFUNDING")
         city.clock.advance(dt.timedelta(seconds=60))
-        assert await city.room.run_job(city.room.jobs[0]) == 1
+        assert await city.room.run_job("reconcile-payments") == 1
     assert await city.balances() == {"channel": 5000, "refunds-payable": -5000}
     city.clock.advance(dt.timedelta(minutes=5))
-    assert await city.room.run_job(city.room.jobs[0]) == 1
+    assert await city.room.run_job("reconcile-payments") == 1
     await city.channel.idle()
     assert await _bill_state(city) == "refunded"
 
@@ -184,7 +184,7 @@ async def test_a_refund_whose_notification_was_lost_is_completed_by_asking(
     await _decide(city, "ApproveRefund", requested["refund"]["id"])
     assert await city.value("SELECT state FROM payments.refund") == "submitted"
     city.clock.advance(dt.timedelta(minutes=5))
-    assert await city.room.run_job(city.room.jobs[0]) == 1
+    assert await city.room.run_job("reconcile-payments") == 1
     assert await _bill_state(city) == "refunded"
     assert await city.balances() == {}
 
@@ -216,7 +216,7 @@ async def test_what_the_channel_says_of_a_refund_later(
 
     monkeypatch.setattr(city.room.services.ports.channel, "ask_return", answer)
     city.clock.advance(dt.timedelta(minutes=5))
-    assert await city.room.run_job(city.room.jobs[0]) == 1
+    assert await city.room.run_job("reconcile-payments") == 1
     assert await city.value("SELECT state FROM payments.refund") == refund
     assert await _bill_state(city) == bill
     assert await city.balances() == balances

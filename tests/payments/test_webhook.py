@@ -284,7 +284,7 @@ async def test_a_trade_by_asking_and_its_late_notification_are_one(city: City) -
     _, code_url = await _begun(city)
     paid = await city.scan(code_url, notifications=0)
     city.clock.advance(dt.timedelta(minutes=2))
-    assert await city.room.run_job(city.room.jobs[0]) == 1
+    assert await city.room.run_job("reconcile-payments") == 1
     assert await city.value("SELECT state FROM payments.bill") == "paid"
     about = _about(await _number(city), transaction_id=paid["transactionId"])
     assert await _send(city, _notice(city, about)) == 204

@@ -170,7 +170,7 @@ async def test_a_clerk_who_looks_up_citizens_is_stopped_by_a_budget_and_flagged(
 
     await town.entries()
     privacy = town.rooms["privacy"]
-    assert await privacy.run_job(next(job for job in privacy.jobs if job.name == "findings"))
+    assert await privacy.run_job("findings")
     found = await town.ask("privacy", FINDINGS, purpose="log-review", actor=officer(town))
     assert {"kind": "budget-exhausted", "actor": clerk.ref, "purpose": "counter-lookup"} in found["data"]["findings"][
         "nodes"

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 from town import Town
 
-from gov_services.cli.serve import LogSink
 from gov_services.gateway.app import create_gateway, in_process
 from gov_services.gateway.limits import Limits, RateLimiter
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.manifest import Manifest, TrustedDocument
 from gov_services.kit.settings import PROJECT_ROOT
 from gov_services.subgraph.composition import load_manifest
+from gov_services.subgraph.gateway_refusals import LogSink
 
 GRAPHQL = "application/graphql-response+json"
 

@@ -1,0 +1,98 @@
+"""Which key files each deployable needs, and no others; how they are taken out and put in place. It makes no key."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from gov_services.crypto.keys import ROOTS, DataClass, KeyRefused
+
+SLASH = "__"
+"""Stands for `/` in the flat names of an exported set: a Kubernetes Secret knows no folders."""
+
+# The public halves that every room checks by.
+_ROOM = (
+    "kek/audit/*.key",
+    "signing/assertion/*.pub",
+    "signing/worker/*.pub",
+    "signing/access-token/*.pub",
+    "signing/manifest/*.pub",
+    "signing/bundle/*.pub",
+)
+KEY_SETS: Mapping[str, tuple[str, ...]] = {
+    "gateway": ("signing/assertion/*", "signing/access-token/*.pub", "signing/manifest/*.pub"),
+    # Registration makes a citizen's keys of every class, and so wraps under every key-encryption key.
+    "identity": (
+        *_ROOM,
+        *(f"kek/{item.value}/*.key" for item in DataClass),
+        *(f"{root}/*.key" for root in ROOTS),
+        "signing/access-token/*.pem",
+        "db/identity",
+    ),
+    "permits": (*_ROOM, "kek/permits/*.key", "signing/upload/*", "signing/licence/*", "db/permits"),
+    "payments": (*_ROOM, "kek/payments/*.key", "payment-channel/**/*", "db/payments"),
+    "healthcode": (*_ROOM, "kek/health/*.key", "signing/health-code/*", "db/healthcode"),
+    "privacy": (*_ROOM, "signing/bundle/*.pem", "signing/log/*.pub", "db/privacy"),
+    "log": ("signing/log/*", "db/audit"),
+    "worker": ("signing/worker/*.pem", "db/worker"),
+    "migration": ("db/*", "signing/manifest/*.pub", "signing/bundle/*"),
+}
+"""Deployable → patterns of files under the secrets directory. `migration` is the job that readies the database."""
+
+
+def export_keys(secrets: Path, deployable: str, target: Path) -> list[str]:
+    """Copy what `deployable` needs into `target`, flat, for its owner alone; the names. Raises KeyRefused."""
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(target.iterdir()):
+        raise KeyRefused(f"{target} is not empty")
+    names = []
+    for path in files_of(secrets, deployable):
+        name = str(path.relative_to(secrets)).replace("/", SLASH)
+        _copy(path, target / name)
+        names.append(name)
+    return names
+
+
+def files_of(secrets: Path, deployable: str) -> list[Path]:
+    """The files of a set. Raises KeyRefused where a pattern finds none."""
+    found: set[Path] = set()
+    for pattern in KEY_SETS[deployable]:
+        paths = {path for path in secrets.glob(pattern) if path.is_file()}
+        if not paths:
+            raise KeyRefused(f"there is no {pattern} in {secrets} (gov-services keys init)")
+        found |= paths
+    return sorted(found)
+
+
+def place_keys(source: Path, secrets: Path) -> list[str]:
+    """Put an exported set where the product reads it, private again: a mounted Secret is readable by a group.
+
+    Raises KeyRefused for a name that leads elsewhere. What is in place already is replaced.
+    """
+    placed = []
+    # A mounted Secret keeps its files in a hidden folder and shows links to them.
+    for path in sorted(item for item in source.iterdir() if item.is_file() and not item.name.startswith(".")):
+        parts = path.name.split(SLASH)
+        if any(part in ("", ".", "..") or "/" in part for part in parts):
+            raise KeyRefused(f"{path.name} is no name of a key file")
+        target = secrets.joinpath(*parts)
+        for folder in reversed([target.parent, *target.parent.parents]):
+            if folder == secrets or secrets in folder.parents:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _copy(path, target)
+        placed.append("/".join(parts))
+    if not placed:
+        raise KeyRefused(f"there are no key files in {source}")
+    return placed
+
+
+def _copy(source: Path, target: Path) -> None:
+    partial = target.with_name(f".{target.name}.partial")
+    with (
+        source.open("rb") as file,
+        open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
+    ):
+        shutil.copyfileobj(file, copy)
+    partial.replace(target)

@@ -1,0 +1,133 @@
+"""`gov-services serve`, `demo`, and each deployable by itself: gateway, subgraph, log, worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import rich_click as click
+import uvicorn
+import uvloop
+from litestar import Litestar
+
+from gov_services.cli import deployables, installation
+from gov_services.cli.failing import failing_in_one_line
+from gov_services.cli.rooms import SUBGRAPHS
+from gov_services.cli.running import OwnSignals
+from gov_services.kit.settings import Settings, load_settings
+
+SHUTDOWN_S = 20
+"""How long requests in flight may take to finish once we are told to stop."""
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def run_served(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run what serves, on the faster event loop; what we know can go wrong is told in one line."""
+    with failing_in_one_line(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _listening(command: Command) -> Command:
+    port = click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+    host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+    return port(host(command))
+
+
+@click.command("serve")
+@_listening
+def serve(port: int, host: str) -> None:
+    """Everything in one process; without DATABASE_URL and VALKEY_URL on servers of its own."""
+    from gov_services.cli.running import serve_forever
+
+    run_served(serve_forever(load_settings(), host=host, port=port))
+
+
+@click.command("demo")
+@click.option("--json", "as_json", is_flag=True, help="Print what came back as JSON.")
+@click.option("--apart", is_flag=True, help="Each deployable in a process of its own, as in production.")
+def demo(as_json: bool, apart: bool) -> None:
+    """Play the citizen's journey over HTTP, against real servers, and stop what was started."""
+    from gov_services.cli.demo import play_demo
+
+    steps, complete = run_served(play_demo(load_settings(), quiet=as_json, apart=apart))
+    if as_json:
+        click.echo(json.dumps(steps, ensure_ascii=False, indent=2))
+    if not complete:
+        sys.exit(1)
+
+
+@click.command("gateway")
+@_listening
+def gateway(port: int, host: str) -> None:
+    """The gateway alone, over rooms elsewhere (GOV_ROOM_URLS)."""
+
+    async def make(settings: Settings) -> Litestar:
+        return deployables.create_gateway_app(settings)
+
+    run_served(_serve_alone(make, host=host, port=port))
+
+
+@click.command("subgraph")
+@click.argument("name", type=click.Choice(SUBGRAPHS))
+@_listening
+def subgraph(name: str, port: int, host: str) -> None:
+    """One room alone: identity, permits, payments, healthcode or privacy."""
+
+    async def make(settings: Settings) -> Litestar:
+        installation.require_database(settings)
+        return await deployables.create_subgraph_app(settings, name)
+
+    run_served(_serve_alone(make, host=host, port=port))
+
+
+@click.command("log")
+@_listening
+def log(port: int, host: str) -> None:
+    """The integrator, which numbers and signs, and the public log."""
+
+    async def make(settings: Settings) -> Litestar:
+        installation.require_database(settings)
+        return deployables.create_log_app(settings)
+
+    run_served(_serve_alone(make, host=host, port=port))
+
+
+@click.command("worker")
+@_listening
+def worker(port: int, host: str) -> None:
+    """The worker: brings events and due jobs to rooms elsewhere (GOV_ROOM_URLS). The port is for its health alone."""
+
+    async def make(settings: Settings) -> Litestar:
+        installation.require_database(settings)
+        return deployables.create_worker_app(settings)
+
+    run_served(_serve_alone(make, host=host, port=port))
+
+
+async def _serve_alone(make: Callable[[Settings], Awaitable[Litestar]], *, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM, then let requests in flight finish. Exits 1 where it could not start."""
+    settings = load_settings()
+    config = uvicorn.Config(
+        await make(settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        loop="none",
+        ws="none",
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+    )
+    server = OwnSignals(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.leave)
+    await server.serve()
+    if not server.started:
+        sys.exit(1)

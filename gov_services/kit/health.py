@@ -1,0 +1,52 @@
+"""`/healthz` and `/readyz`, alike for every process, and what they ask. They decide nothing about what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Response, get
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from gov_services.kit.database import Database
+from gov_services.kit.errors import ServiceError
+
+Ready = Callable[[], Awaitable[dict[str, bool]]]
+NEEDED = ("database", "started")
+"""Without Valkey signed-in reads go on (ARCHITECTURE §4.18): it is told of, and takes nobody out of service."""
+
+
+def health(ready: Ready) -> list[Any]:
+    """The two route handlers; `ready` says of each thing that is depended on whether it is there."""
+
+    @get("/healthz", media_type="text/plain", sync_to_thread=False)
+    def healthz() -> str:
+        return "ok\n"
+
+    @get("/readyz")
+    async def readyz() -> Response[dict[str, bool]]:
+        found = await ready()
+        return Response(found, status_code=200 if all(found.get(name, True) for name in NEEDED) else 503)
+
+    return [healthz, readyz]
+
+
+async def database_answers(database: Database) -> bool:
+    """Whether PostgreSQL does."""
+    try:
+        async with database.reading() as session:
+            await session.execute(text("SELECT 1"))
+    except ServiceError:
+        return False
+    return True
+
+
+async def valkey_answers(valkey: Redis) -> bool:
+    """Whether Valkey does."""
+    try:
+        await valkey.ping()
+    except (RedisError, OSError):
+        return False
+    return True
