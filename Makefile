@@ -36,6 +36,7 @@ check: .venv/.check ## style, types, layers: what must hold before a commit
 	@$(BIN)/lint-imports
 	@$(BIN)/gov-services graph check
 	@$(BIN)/gov-services documents check
+	@KUBERNETES_VALIDATE="$(CURDIR)/$(BIN)/kubernetes-validate" k8s/check.sh
 
 lock: ## resolve requirements/*.in anew into hash-locked files for every platform (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv on PATH" >&2; exit 1; }

