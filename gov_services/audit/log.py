@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gov_services.audit import store
 from gov_services.audit.entry import SALT_BYTES, Entry
 from gov_services.audit.store import Numbered, Unnumbered
-from gov_services.audit.strangers import Bucket, StrangersRefusals, bucket_of, is_strangers
+from gov_services.audit.strangers import Bucket, StrangersRefusals, bucket_of, is_counted
 from gov_services.kit.database import Session, is_away
 from gov_services.kit.errors import Unavailable
 
@@ -137,10 +137,10 @@ class AuditLog:
     async def refuse(self, entry: Entry) -> None:
         """Make a refusal durable, on a connection that no rollback reaches. Raises AuditUnavailable.
 
-        Of strangers, the first with this code at this entrance in this minute is written at once; the others are
-        counted and written as one when the minute is over.
+        Of strangers, and of each actor at the gateway, the first with this code at this entrance in this minute is
+        written at once; the others are counted and written as one when the minute is over.
         """
-        if not is_strangers(entry):
+        if not is_counted(entry):
             await self._append([entry], opens=False)
         elif self._strangers.take(entry):
             bucket = bucket_of(entry)

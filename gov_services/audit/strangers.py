@@ -1,4 +1,4 @@
-"""Counting the refusals of strangers, so that a flood of them is a few entries and cannot silence the log. Pure."""
+"""Counting refusals of strangers and at the gateway, so that a flood is a few entries and silences no log. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from gov_services.audit.entry import Entry
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.ids import new_id
 
-Bucket = tuple[str, str, dt.datetime]
-"""(code, entrance, minute)."""
+GATEWAY_REFUSED = "gateway.refused"
+"""The action of what the gateway refused before any room was asked: it is about nobody's data."""
+Bucket = tuple[str, str, str, bytes, dt.datetime]
+"""(code, entrance, actor, actor's tag, minute)."""
 
 
 @dataclass(slots=True)
@@ -39,23 +41,25 @@ class StrangersRefusals:
         return [entry for bucket in list(self._counted) for entry in self.drain(bucket)]
 
 
-def is_strangers(entry: Entry) -> bool:
-    """Whether nobody that we know was refused."""
-    return entry.actor == ActorKind.ANONYMOUS.value
+def is_counted(entry: Entry) -> bool:
+    """Whether nobody that we know was refused, or at the gateway already: neither says whose data was asked for."""
+    return entry.actor == ActorKind.ANONYMOUS.value or entry.action == GATEWAY_REFUSED
 
 
 def bucket_of(entry: Entry) -> Bucket:
     """What refusals are counted by."""
-    return (entry.code or "", entry.entrance, entry.at.replace(second=0, microsecond=0))
+    minute = entry.at.replace(second=0, microsecond=0)
+    return (entry.code or "", entry.entrance, entry.actor, entry.actor_tag or b"", minute)
 
 
 def _counted_as(entry: Entry, count: int) -> Entry:
     """An entry that says of `count` refusals what they share."""
+    strangers = entry.actor == ActorKind.ANONYMOUS.value
     return replace(
         entry,
         id=new_id(entry.at),
-        client="",
-        roles=(),
+        client="" if strangers else entry.client,
+        roles=() if strangers else entry.roles,
         document=None,
         object=None,
         coordinates=(),

@@ -12,13 +12,13 @@ from typing import Any
 
 import rich_click as click
 
+from gov_services.cli.failing import failing_in_one_line
 from gov_services.identity import store
 from gov_services.identity.app import create_room
 from gov_services.identity.service import staff
 from gov_services.kit.actor import system
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.context import Entrance, EntranceKind
-from gov_services.kit.errors import ServiceError
 from gov_services.kit.settings import Settings, load_settings
 from gov_services.kit.valkey import create_client
 from gov_services.subgraph.composition import Room
@@ -152,7 +152,9 @@ def staff_list() -> None:
             rows = await store.list_staff(session)
         return [f"{row.username:<20} {','.join(row.roles):<30} {row.office}" for row in rows]
 
-    for line in asyncio.run(read()):
+    with failing_in_one_line():
+        lines = asyncio.run(read())
+    for line in lines:
         click.echo(line)
 
 
@@ -180,7 +182,9 @@ def client_list() -> None:
             rows = await store.list_clients(session)
         return [f"{row.client_id:<20} {row.title}" for row in rows]
 
-    for line in asyncio.run(read()):
+    with failing_in_one_line():
+        lines = asyncio.run(read())
+    for line in lines:
         click.echo(line)
 
 
@@ -189,10 +193,8 @@ def _run_use_case(use_case: Any, **arguments: Any) -> Outcome[Any]:
         async with identity_room(load_settings()) as room:
             return await commit(administration(room, SystemClock()), use_case, **arguments)
 
-    try:
+    with failing_in_one_line():
         return asyncio.run(go())
-    except ServiceError as refused:
-        return Outcome(None, (refused,))  # type: ignore[arg-type]  # told in the same way
 
 
 def _finish(outcome: Outcome[Any]) -> None:

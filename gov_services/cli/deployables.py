@@ -14,7 +14,7 @@ import httpx
 from litestar import Litestar, asgi
 
 from gov_services.audit.app import create_app as create_audit_app
-from gov_services.cli.installation import NotInstalled
+from gov_services.cli.installation import NotInstalled, require_valkey
 from gov_services.cli.rooms import SUBGRAPHS, room_factory
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.gateway.app import create_gateway, over_http
@@ -51,6 +51,7 @@ PUBLIC_PATHS: Mapping[str, str] = {
 
 def create_gateway_app(settings: Settings) -> Litestar:
     """The gateway alone. Raises SettingsRefused, NotInstalled."""
+    require_valkey(settings)
     clock, valkey = SystemClock(), create_client(settings.valkey_url)
     rooms = _addresses_of_rooms(settings)
     client = _client()
@@ -81,7 +82,8 @@ def create_gateway_app(settings: Settings) -> Litestar:
 
 
 async def create_subgraph_app(settings: Settings, name: str) -> Litestar:
-    """One room alone."""
+    """One room alone. Raises SettingsRefused, NotInstalled."""
+    require_valkey(settings)
     clock, valkey = SystemClock(), create_client(settings.valkey_url)
     room = await room_factory(name)(settings, clock=clock, valkey=valkey)
     door = RoomDoor(

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+import asyncpg
 import rich_click as click
+from sqlalchemy.exc import DBAPIError
 
 from gov_services.cli.documents import DocumentsRefused
 from gov_services.cli.graph import GraphRefused
@@ -50,3 +52,7 @@ def failing_in_one_line() -> Iterator[None]:
         fail(str(refused))
     except ServiceError as refused:
         fail(refused.message("en"))
+    except DBAPIError as refused:
+        fail(f"PostgreSQL: {refused.orig}")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as refused:
+        fail(f"{type(refused).__name__}: {refused}")

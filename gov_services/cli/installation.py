@@ -125,6 +125,12 @@ def require_database(settings: Settings) -> None:
         raise NotInstalled("DATABASE_URL is not set")
 
 
+def require_valkey(settings: Settings) -> None:
+    """The same of Valkey. Raises NotInstalled."""
+    if not settings.valkey_url:
+        raise NotInstalled("VALKEY_URL is not set")
+
+
 def require_ready(settings: Settings) -> Path:
     """Refuse to serve an installation without a database address or keys. Raises NotInstalled."""
     require_database(settings)

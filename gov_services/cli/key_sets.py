@@ -61,7 +61,7 @@ def files_of(secrets: Path, deployable: str) -> list[Path]:
     for pattern in KEY_SETS[deployable]:
         paths = {path for path in secrets.glob(pattern) if path.is_file()}
         if not paths:
-            raise KeyRefused(f"there is no {pattern} in {secrets} (gov-services keys init)")
+            raise KeyRefused(f"there is no {pattern} in {secrets}")
         found |= paths
     return sorted(found)
 

@@ -23,6 +23,11 @@ from gov_services.kit.clock import SystemClock
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
 
+SHUTDOWN_S = 20
+"""How long requests in flight may take to finish once we are told to stop."""
+HEADER_BYTES = 16_384
+CONNECTIONS = 1_000
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Running:
@@ -86,7 +91,7 @@ async def system(
         settings = dataclasses.replace(ready.settings, public_url=url) if port == 0 else ready.settings
         site = await create_site(settings)
         accounts = await make_sample_accounts(settings, site.rooms["identity"])
-        async with served(create_app(site), listener, lifespan="on"):
+        async with served(create_app(site), listener):
             await _answers(url)
             yield Running(url, settings, accounts, ready.sandboxes, ready.manifest)
 
@@ -104,9 +109,25 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
 
 
 @contextlib.asynccontextmanager
-async def served(app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"]) -> AsyncIterator[None]:
-    """Serve `app` from this process for as long as the block lasts."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan=lifespan, loop="none", ws="none")
+async def served(
+    app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "on", trusted_proxies: str = ""
+) -> AsyncIterator[None]:
+    """Serve `app` from this process for as long as the block lasts; then let requests in flight finish."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan=lifespan,
+        loop="none",
+        ws="none",
+        # The faster parser sets no bound to headers.
+        http="h11",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies or None,
+    )
     server = OwnSignals(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -117,8 +138,15 @@ async def served(app: Any, listener: socket.socket, *, lifespan: Literal["on", "
             await asyncio.sleep(0.02)
         yield
     finally:
-        server.should_exit = True
+        server.leave()
         await task
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on Ctrl-C and SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
 
 
 async def _answers(url: str) -> None:
@@ -134,11 +162,22 @@ async def _answers(url: str) -> None:
 async def serve_forever(settings: Settings, *, host: str, port: int) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
+    if settings.environment == "production":
+        await _serve_installation(settings, stop, host=host, port=port)
+        return
     async with system(settings, host=host, port=port, tell=click.echo) as running:
         click.echo(f"serving on {running.url}/graphql (Ctrl-C ends it)")
         for line in running.accounts.lines():
             click.echo(line)
+        await stop.wait()
+
+
+async def _serve_installation(settings: Settings, stop: asyncio.Event, *, host: str, port: int) -> None:
+    """Serve what was installed: no sandbox, no sample account, no key or schema made on the way."""
+    installation.require_ready(settings)
+    listener, url = listen(host, port)
+    site = await create_site(settings)
+    async with served(create_app(site), listener, trusted_proxies=settings.trusted_proxies):
+        click.echo(f"serving on {url}/graphql, in production")
         await stop.wait()

@@ -81,7 +81,7 @@ async def create_site(settings: Settings, *, clock: Clock | None = None) -> Site
         manifest=load_manifest(settings),
         transports=in_process({room.name: room.subgraph for room in rooms}),
         subgraphs=SUBGRAPHS,
-        refusals=LogSink(privacy.services.discloser.audit),
+        refusals=LogSink(privacy.services.discloser),
         clock=clock,
         valkey=valkey,
     )

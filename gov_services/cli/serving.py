@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import rich_click as click
-import uvicorn
 import uvloop
 from litestar import Litestar
 
 from gov_services.cli import deployables, installation
 from gov_services.cli.failing import failing_in_one_line
 from gov_services.cli.rooms import SUBGRAPHS
-from gov_services.cli.running import OwnSignals
+from gov_services.cli.running import listen, served, stop_on_signals
 from gov_services.kit.settings import Settings, load_settings
 
-SHUTDOWN_S = 20
-"""How long requests in flight may take to finish once we are told to stop."""
+THREADS = 4
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def run_served(work: Coroutine[Any, Any, Any]) -> Any:
     """Run what serves, on the faster event loop; what we know can go wrong is told in one line."""
     with failing_in_one_line(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        # Hashing a password takes 64 MiB; as many at once as a large machine has threads would be its end.
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         return runner.run(work)
 
 
@@ -40,7 +40,11 @@ def _listening(command: Command) -> Command:
 @click.command("serve")
 @_listening
 def serve(port: int, host: str) -> None:
-    """Everything in one process; without DATABASE_URL and VALKEY_URL on servers of its own."""
+    """Everything in one process; without DATABASE_URL and VALKEY_URL on servers of its own.
+
+    A development system with sandboxes and sample accounts, unless GOV_ENV says `production`: then it needs an
+    installation that is ready, and makes nothing.
+    """
     from gov_services.cli.running import serve_forever
 
     run_served(serve_forever(load_settings(), host=host, port=port))
@@ -111,23 +115,9 @@ def worker(port: int, host: str) -> None:
 async def _serve_alone(make: Callable[[Settings], Awaitable[Litestar]], *, host: str, port: int) -> None:
     """Serve until Ctrl-C or SIGTERM, then let requests in flight finish. Exits 1 where it could not start."""
     settings = load_settings()
-    config = uvicorn.Config(
-        await make(settings),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",
-        loop="none",
-        ws="none",
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
-    )
-    server = OwnSignals(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.leave)
-    await server.serve()
-    if not server.started:
-        sys.exit(1)
+    app = await make(settings)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    listener, _ = listen(host, port)
+    async with served(app, listener, trusted_proxies=settings.trusted_proxies):
+        await stop.wait()

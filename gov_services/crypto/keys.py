@@ -84,7 +84,7 @@ class LocalKeyProvider:
             require_private_directory(folder)
             epochs = {path.stem: _read_key(path) for path in sorted(folder.glob("*.key"))}
             if not epochs:
-                raise KeyRefused(f"there is no key-encryption key of class {data_class.value} (gov-services keys init)")
+                raise KeyRefused(f"there is no key-encryption key of class {data_class.value}")
             self._keys[data_class] = epochs
 
     def __repr__(self) -> str:
@@ -149,7 +149,9 @@ def add_signing_key(directory: Path, name: str) -> str:
     folder = directory / "signing" / name
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    key_id = f"{len(list(folder.glob('*.pem'))) + 1:04d}-{sha256(public).hex()[:8]}"
+    # One more than the highest there ever was: an old private key may be gone while its public half still verifies.
+    highest = max((int(path.stem.partition("-")[0]) for path in folder.glob("*.p*")), default=0)
+    key_id = f"{highest + 1:04d}-{sha256(public).hex()[:8]}"
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     _write(folder / f"{key_id}.pem", text, directory)
     (folder / f"{key_id}.pub").write_text(public.hex() + "\n")
@@ -161,7 +163,7 @@ def read_secret(path: Path) -> str:
     try:
         found = path.stat()
     except OSError as missing:
-        raise KeyRefused(f"{path.name} is not there or not readable (gov-services keys init)") from missing
+        raise KeyRefused(f"{path.name} is not there or not readable") from missing
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise KeyRefused(f"{path} can be read by others: chmod 600")
     if found.st_uid != os.geteuid():
@@ -174,7 +176,7 @@ def require_private_directory(path: Path) -> None:
     try:
         found = path.stat()
     except OSError as missing:
-        raise KeyRefused(f"{path.name} is not there or not readable (gov-services keys init)") from missing
+        raise KeyRefused(f"{path.name} is not there or not readable") from missing
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise KeyRefused(f"{path} can be entered by others: chmod 700")
 
@@ -195,7 +197,7 @@ def read_root(directory: Path, name: str) -> bytes:
     require_private_directory(folder)
     paths = sorted(folder.glob("*.key"))
     if not paths:
-        raise KeyRefused(f"there is no {name} (gov-services keys init)")
+        raise KeyRefused(f"there is no {name}")
     return _read_key(paths[-1])
 
 

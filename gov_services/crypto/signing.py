@@ -38,7 +38,7 @@ class SigningKey:
         require_private_directory(folder)
         paths = sorted(folder.glob("*.pem"))
         if not paths:
-            raise KeyRefused(f"there is no signing key {name} (gov-services keys init)")
+            raise KeyRefused(f"there is no signing key {name}")
         return cls(_private(paths[-1]), paths[-1].stem)
 
     @property
@@ -79,7 +79,7 @@ class VerifyKeys:
             if path.stem not in found:
                 found[path.stem] = SigningKey(_private(path), path.stem).public_bytes
         if not found:
-            raise KeyRefused(f"there is no key {name} to verify by (gov-services keys init)")
+            raise KeyRefused(f"there is no key {name} to verify by")
         return cls(found)
 
     def __contains__(self, key_id: object) -> bool:

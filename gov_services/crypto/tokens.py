@@ -124,7 +124,7 @@ def type_of(value: object) -> type:
 def _part(text: str) -> dict[str, Any]:
     try:
         value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (binascii.Error, ValueError) as malformed:
+    except (binascii.Error, ValueError, RecursionError) as malformed:
         raise TokenRefused("not a token") from malformed
     if not isinstance(value, dict):
         raise TokenRefused("not a token")

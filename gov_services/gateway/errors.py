@@ -39,6 +39,13 @@ class NotAcceptable(BadRequest):
     status = 406
 
 
+class RequestTooSlow(BadRequest):
+    """The body did not come in time."""
+
+    code = "REQUEST_TIMEOUT"
+    status = 408
+
+
 class RequestTooLarge(Refusal):
     """The body is longer than any registered document needs."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +15,15 @@ from gov_services.gateway.errors import (
     MethodNotAllowed,
     NotAcceptable,
     RequestTooLarge,
+    RequestTooSlow,
     UnsupportedMediaType,
-    formatted,
-    status_of,
 )
 from gov_services.gateway.pipeline import GraphQLAnswer, GraphQLRequest, Pipeline
 from gov_services.kit.errors import LOCALES
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+BODY_TIMEOUT_S = 10.0
 _BASE_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -49,12 +50,14 @@ class GraphQLEndpoint:
         try:
             media_type = negotiate_media_type(headers.get("accept", ""))
             request = await self._read(scope, receive, headers, locale)
+            answer = await self._pipeline.answer(request)
         except (BadRequest, RequestTooLarge) as refused:
-            body = {"errors": [formatted(refused, locale=locale, request_id="")]}
-            await self._respond(send, status_of(refused), body, media_type, cors)
+            address = (scope.get("client") or ("", 0))[0]
+            nothing = GraphQLRequest(document_id=None, headers=headers, address=address, locale=locale)
+            answer = await self._pipeline.refuse(refused, nothing)
+            await self._respond(send, answer.status, answer, media_type, cors)
             return
-        answer = await self._pipeline.answer(request)
-        await self._respond(send, http_status(answer, media_type), answer.body, media_type, cors, answer)
+        await self._respond(send, http_status(answer, media_type), answer, media_type, cors)
 
     async def _read(self, scope: Any, receive: Any, headers: Mapping[str, str], locale: str) -> GraphQLRequest:
         address = (scope.get("client") or ("", 0))[0]
@@ -76,14 +79,18 @@ class GraphQLEndpoint:
 
     async def _body(self, receive: Any) -> bytes:
         parts, size, more = [], 0, True
-        while more:
-            message = await receive()
-            part = message.get("body", b"")
-            size += len(part)
-            if size > self._body_bytes:
-                raise RequestTooLarge
-            parts.append(part)
-            more = message.get("more_body", False)
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                while more:
+                    message = await receive()
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > self._body_bytes:
+                        raise RequestTooLarge
+                    parts.append(part)
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            raise RequestTooSlow(problem="timeout") from None
         return b"".join(parts)
 
     def _cors(self, origin: str | None) -> list[tuple[bytes, bytes]]:
@@ -96,24 +103,17 @@ class GraphQLEndpoint:
         ]
 
     async def _respond(
-        self,
-        send: Any,
-        status: int,
-        body: dict[str, Any],
-        media_type: str,
-        headers: list[tuple[bytes, bytes]],
-        answer: GraphQLAnswer | None = None,
+        self, send: Any, status: int, answer: GraphQLAnswer, media_type: str, headers: list[tuple[bytes, bytes]]
     ) -> None:
         extra = [(b"content-type", f"{media_type}; charset=utf-8".encode())]
-        if answer is not None:
-            extra.append((b"gov-request-id", answer.request_id.encode()))
-            if answer.retry_after_s is not None:
-                extra.append((b"retry-after", str(answer.retry_after_s).encode()))
+        extra.append((b"gov-request-id", answer.request_id.encode()))
+        if answer.retry_after_s is not None:
+            extra.append((b"retry-after", str(answer.retry_after_s).encode()))
         if status == 401:
             extra.append((b"www-authenticate", b"Bearer"))
         if status == 405:
             extra.append((b"allow", b"GET, POST"))
-        await _send(send, status, orjson.dumps(body), [*extra, *headers])
+        await _send(send, status, orjson.dumps(answer.body), [*extra, *headers])
 
 
 async def _send(send: Any, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -160,9 +160,8 @@ def negotiate_locale(accept_language: str) -> str:
 
 def require_preflight(headers: Mapping[str, str]) -> None:
     """Refuse a GET that a page of another origin could have caused. Raises UnsupportedMediaType."""
-    asks_first = "authorization" in headers or "gov-preflight" in headers or headers.get("content-type") == JSON
-    simple_accept = GRAPHQL_RESPONSE not in headers.get("accept", "")
-    if simple_accept and not asks_first:
+    # Not by its Accept header: a page may set that to anything without asking first.
+    if "authorization" not in headers and "gov-preflight" not in headers and headers.get("content-type") != JSON:
         raise UnsupportedMediaType(problem="Gov-Preflight")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ class Limits:
     def check_variables(self, variables: Mapping[str, Any]) -> None:
         """Refuse values longer, wider or deeper than any field of ours takes. Raises VariablesRefused."""
         for name, value in variables.items():
+            if _NAME.fullmatch(name) is None:
+                raise VariablesRefused(variable="$")
             self._check_value(name, value, depth=0)
 
     def _check_value(self, name: str, value: object, *, depth: int) -> None:
@@ -87,6 +90,7 @@ class Limits:
             too_much = len(value) > self.string_length or not _is_text(value)
         elif isinstance(value, list | dict):
             too_much = len(value) > self.list_length or depth >= self.variable_depth
+            too_much = too_much or (isinstance(value, dict) and not all(map(_NAME.fullmatch, value)))
         else:
             too_much = isinstance(value, int) and abs(value) > 2**63
         if too_much:
@@ -99,6 +103,10 @@ class Limits:
 def _is_text(value: str) -> bool:
     """Whether it can be stored: JSON can write half a character, and one that ends a text elsewhere."""
     return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+_NAME = re.compile("[_A-Za-z][_0-9A-Za-z]{0,127}")
+"""A name of GraphQL's; the name of a variable is told back, and so must be one."""
 
 
 class _Shape:

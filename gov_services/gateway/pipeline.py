@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,12 +27,13 @@ from gov_services.gateway.errors import (
 from gov_services.gateway.limits import Limits, RateLimiter
 from gov_services.gateway.refusals import RefusalSink
 from gov_services.gateway.transport import GatewayCall
-from gov_services.kit.actor import ANONYMOUS, Actor
+from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import ServiceError, Unauthenticated, Unavailable
 from gov_services.kit.ids import new_id
 from graphql import OperationDefinitionNode
 
+_DOCUMENT_ID = re.compile("[0-9a-f]{64}")
 _log = structlog.get_logger("gov_services.gateway")
 
 
@@ -87,11 +89,12 @@ class Pipeline:
         """Answer one request. Never raises: what goes wrong is in the answer, with a stable code."""
         now = self._clock.now()
         request_id = str(new_id(now))
-        actor = ANONYMOUS
+        actor, counted = ANONYMOUS, False
         try:
             bearer = bearer_of(request.headers.get("authorization"))
             actor = self._authenticator.actor(bearer, now=now)
             selected = self._select(actor, request)
+            counted = True
             await self._limit(actor, request, selected)
             variables = self._coerce(selected, request.variables)
             call = GatewayCall(
@@ -100,23 +103,45 @@ class Pipeline:
                 document=selected,
                 request_id=request_id,
                 locale=request.locale,
-                case=request.headers.get("gov-case"),
-                reason=_reason(request.headers),
+                **_stated(actor, request.headers),
             )
             result = await self._engine.execute(selected.prepared, variables=variables, context=call)
         except ServiceError as refused:
-            await self._log_refusal(refused, actor, request, request_id, now)
-            body = {"errors": [formatted(refused, locale=request.locale, request_id=request_id)]}
-            retry_after_s = refused.retry_after_s if isinstance(refused, TooManyRequests) else None
-            return GraphQLAnswer(
-                body=body, status=status_of(refused), request_id=request_id, retry_after_s=retry_after_s
-            )
+            return await self._refused(refused, actor, request, request_id, now, counted=counted)
         except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause
             _log.exception("a request failed", request_id=request_id)
             error = ServiceError()
             body = {"errors": [formatted(error, locale=request.locale, request_id=request_id)]}
             return GraphQLAnswer(body=body, status=500, request_id=request_id)
         return _answer(result, locale=request.locale, request_id=request_id)
+
+    async def refuse(self, refused: ServiceError, request: GraphQLRequest) -> GraphQLAnswer:
+        """The answer to what did not even become a request: counted and logged like every other refusal."""
+        now = self._clock.now()
+        return await self._refused(refused, ANONYMOUS, request, str(new_id(now)), now, counted=False)
+
+    async def _refused(
+        self,
+        refused: ServiceError,
+        actor: Actor,
+        request: GraphQLRequest,
+        request_id: str,
+        now: dt.datetime,
+        *,
+        counted: bool,
+    ) -> GraphQLAnswer:
+        if not counted:
+            # Refusals cost us too: whoever is refused before the count is counted all the same.
+            try:
+                await self._count(actor, request, is_query=True)
+            except TooManyRequests as too_many:
+                refused = too_many
+            except ServiceError:
+                pass
+        await self._log_refusal(refused, actor, request, request_id, now)
+        body = {"errors": [formatted(refused, locale=request.locale, request_id=request_id)]}
+        retry_after_s = refused.retry_after_s if isinstance(refused, TooManyRequests) else None
+        return GraphQLAnswer(body=body, status=status_of(refused), request_id=request_id, retry_after_s=retry_after_s)
 
     def _select(self, actor: Actor, request: GraphQLRequest) -> Selected:
         selected = self._documents.select(
@@ -133,7 +158,10 @@ class Pipeline:
     async def _limit(self, actor: Actor, request: GraphQLRequest, selected: Selected) -> None:
         self._limits.check_variables(request.variables)
         self._limits.check_cost(selected.prepared.document, request.variables)
-        await self._rate.take(actor, address=request.address, is_query=selected.is_query, monotonic_s=time.monotonic())
+        await self._count(actor, request, is_query=selected.is_query)
+
+    async def _count(self, actor: Actor, request: GraphQLRequest, *, is_query: bool) -> None:
+        await self._rate.take(actor, address=request.address, is_query=is_query, monotonic_s=time.monotonic())
 
     def _coerce(self, selected: Selected, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The variables as sent, once they fit the operation. graphql-core's own messages quote values: ours do not."""
@@ -157,13 +185,25 @@ class Pipeline:
             await self._refusals.refused(
                 code=refused.code,
                 actor=actor,
-                document_id=request.document_id,
+                document_id=_registered_form(request.document_id),
                 request_id=request_id,
                 now=now,
             )
         except Unavailable:
             # Nothing was opened, and nothing is told but the refusal: it stands though the log is away.
             _log.warning("a refusal could not be logged", code=refused.code, request_id=request_id)
+
+
+def _stated(actor: Actor, headers: Mapping[str, str]) -> dict[str, str | None]:
+    """Case and reason, which staff and parties state. What others put there would be their own words in the log."""
+    if actor.kind not in (ActorKind.STAFF, ActorKind.CLIENT):
+        return {"case": None, "reason": None}
+    return {"case": headers.get("gov-case"), "reason": _reason(headers)}
+
+
+def _registered_form(document_id: str | None) -> str | None:
+    """The id where it has the form of one: anything else is whatever a stranger wrote, and stays out of the log."""
+    return document_id if document_id and _DOCUMENT_ID.fullmatch(document_id) else None
 
 
 def _reason(headers: Mapping[str, str]) -> str | None:

@@ -35,8 +35,9 @@ class Settings:
 
     environment: str = setting(
         "GOV_ENV",
-        "`production` or `development`; ad-hoc documents, GraphiQL and sandboxes exist in the latter only",
-        "production",
+        "`production` or `development`; ad-hoc documents and sandboxes exist in the latter only. Unset: production, "
+        "but development for `serve` and `demo`",
+        "",
     )
     database_url: str = setting(
         "DATABASE_URL",
@@ -46,7 +47,9 @@ class Settings:
     )
     valkey_url: str = setting("VALKEY_URL", "Valkey or Redis; `redis://:password@host:port/0`", "", secret=True)
     runtime_directory: Path = setting(
-        "GOV_RUNTIME_DIR", "Data of the embedded servers, uploads and signed manifests", PROJECT_ROOT / ".gov-services"
+        "GOV_RUNTIME_DIR",
+        "Data of the embedded servers, uploads, published checkpoints, the signature of the trusted documents",
+        PROJECT_ROOT / ".gov-services",
     )
     secrets_directory: Path = setting(
         "GOV_SECRETS_DIR",
@@ -121,7 +124,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             continue
         values[item.name] = _parse(variable, text, item.default)
     settings = Settings(**values)
-    if settings.environment not in ("production", "development"):
+    if settings.environment not in ("", "production", "development"):
         raise SettingsRefused(f"GOV_ENV is {settings.environment!r}; it is `production` or `development`")
     return settings
 

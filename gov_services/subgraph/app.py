@@ -72,8 +72,10 @@ class Subgraph(Generic[Ports]):
         data = result.data
         unlogged = await self._log_refusals(context, errors)
         if unlogged is not None:
-            # A refusal that cannot be logged is not answered (ARCHITECTURE §4.6): nothing of this fetch is.
-            data, errors = None, [GraphQLError("", original_error=unlogged)]
+            # A refusal that cannot be logged is not answered (ARCHITECTURE §4.6): nothing of this fetch is. But what
+            # has changed stands, and its answer must not deny it: there the fields that were refused are null already.
+            data = data if _is_mutation(fetch.document) else None
+            errors = [GraphQLError("", original_error=unlogged)]
         formatted = format_errors(errors, locale=call.locale, request_id=call.request_id)
         return orjson.dumps({"data": data, **({"errors": formatted} if formatted else {})})
 
@@ -99,12 +101,17 @@ class Subgraph(Generic[Ports]):
         return None
 
 
+def _is_mutation(document: str) -> bool:
+    """Whether a fetch, whose text the planner wrote, changes something."""
+    return document.lstrip().startswith("mutation")
+
+
 def _decode(body: bytes) -> _Fetch:
     try:
         raw = json.loads(body)
         document, variables = raw["query"], raw.get("variables") or {}
         if not isinstance(document, str) or not isinstance(variables, dict):
             raise TypeError
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise AssertionRefused("the body is not a fetch") from None
     return _Fetch(document, variables)

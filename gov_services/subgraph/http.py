@@ -26,9 +26,12 @@ from redis.asyncio import Redis
 from gov_services.crypto.delivery import GATEWAY, HEADER, WORKER, DeliveryRefused, verify_delivery
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.actor import Actor
+from gov_services.kit.assertion import LIFETIME_S
+from gov_services.kit.canonical import sha256
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
 from gov_services.kit.health import database_answers, health, valkey_answers
+from gov_services.kit.valkey import ValkeyUnavailable, unavailable_when_away
 from gov_services.subgraph.assertion import AssertionRefused
 from gov_services.subgraph.composition import Room
 from gov_services.subgraph.entrances import EventUnknown, JobUnknown, refuse_at
@@ -39,6 +42,8 @@ EVENT_LIMIT_BYTES = 65_536
 LOGS_FOR_THE_GATEWAY = "privacy"
 """The room whose log takes the gateway's refusals."""
 
+_MUTATION = b'{"query":"mutation'
+"""How the gateway's body begins where a fetch changes something."""
 _log = structlog.get_logger("gov_services.subgraph.http")
 _Request = Request[Any, Any, Any]
 
@@ -51,7 +56,7 @@ class RoomDoor:
     ) -> None:
         self.room = room
         self._keys = {WORKER: worker_keys, GATEWAY: gateway_keys}
-        self._sink = LogSink(room.services.discloser.audit)
+        self._sink = LogSink(room.services.discloser)
         self._clock = clock
         self._valkey = valkey
 
@@ -85,14 +90,32 @@ class RoomDoor:
         @post("/graphql", status_code=200, request_max_body_size=FETCH_LIMIT_BYTES)
         async def graphql(request: _Request) -> Response[bytes]:
             scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+            body, assertion = await request.body(), request.headers.get("gov-assertion", "")
+            await self._require_first(assertion, changes=body.startswith(_MUTATION))
             content = await self.room.subgraph.handle(
-                await request.body(),
-                assertion=request.headers.get("gov-assertion", ""),
-                access_token=bearer if scheme.lower() == "bearer" else None,
+                body, assertion=assertion, access_token=bearer if scheme.lower() == "bearer" else None
             )
             return Response(content, media_type=MediaType.JSON)
 
         return graphql
+
+    async def _require_first(self, assertion: str, *, changes: bool) -> None:
+        """An assertion is good once, whichever replica it comes to: its own guard knows of one process alone.
+
+        Without Valkey a change waits, and a read is guarded by each replica for itself. Raises AssertionRefused.
+        """
+        key = f"assertion:{{{self.room.name}}}:{sha256(assertion.encode()).hex()}"
+        try:
+            with unavailable_when_away():
+                first = await self._valkey.set(key, b"1", nx=True, ex=2 * LIFETIME_S)
+        except ValkeyUnavailable:
+            if changes:
+                raise
+            return
+        if not first:
+            refused = AssertionRefused("replayed")
+            await refuse_at(self.room.services, "/graphql", refused, now=self._clock.now())
+            raise refused
 
     def _work(self) -> Any:
         @get("/work")

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from gov_services.audit.entry import EntryKind
 from gov_services.consent.entries import entry_for
+from gov_services.kit.actor import ActorKind
 from gov_services.kit.errors import ServiceError, UserError
 from gov_services.subgraph.context import ReadContext, UnrecordedChange, WriteContext, open_write_context
 
@@ -58,6 +59,14 @@ async def log_refusal(context: ReadContext[Any], error: ServiceError) -> None:
         purpose=None,
         policy=b"",
         subject_tag=None,
-        actor_tag=None,
+        actor_tag=await _tag_of_actor(context),
     )
     await context.services.discloser.audit.refuse(replace(entry, outcome="refused", code=error.code))
+
+
+async def _tag_of_actor(context: ReadContext[Any]) -> bytes | None:
+    """What a citizen who was refused is named by, so that the log can say to whom it happened."""
+    if context.actor.kind is not ActorKind.CITIZEN:
+        return None
+    async with context.reading() as session:
+        return await context.subject_tag(session, context.actor.id)

@@ -47,7 +47,7 @@ class FrontDoor:
             manifest=self.manifest,
             transports=in_process({name: room.subgraph for name, room in town.rooms.items()}),
             subgraphs=tuple(town.rooms),
-            refusals=LogSink(privacy.services.discloser.audit),
+            refusals=LogSink(privacy.services.discloser),
             clock=town.clock,
             valkey=town.valkey,
             limits=limits,
@@ -74,9 +74,9 @@ class FrontDoor:
         body = {"documentId": self.document(name, client).id, "variables": dict(variables or {})}
         return await self.post(body, actor=actor, **headers)
 
-    async def post(self, body: Any, *, actor: Actor = ANONYMOUS, **headers: str) -> httpx.Response:
+    async def post(self, body: Any, *, actor: Actor = ANONYMOUS, **headers: str | bytes) -> httpx.Response:
         """Send a body; a dict as JSON, bytes as they are. Underscores in header names become hyphens."""
-        sent = {"accept": GRAPHQL, "accept-language": "en", "content-type": "application/json"}
+        sent: dict[str, str | bytes] = {"accept": GRAPHQL, "accept-language": "en", "content-type": "application/json"}
         bearer = self.town.bearer(actor)
         if bearer is not None:
             sent["authorization"] = f"Bearer {bearer}"

@@ -1,0 +1,124 @@
+"""`gov-services audit`: a sound log verifies, an entry is proved offline, and what was tampered with is named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gov_services.audit.integrate import Integrator
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.clock import SystemClock
+from gov_services.kit.database import Database
+from gov_services.kit.settings import Settings
+
+
+@pytest.fixture
+def logged(governed: Callable, settings: Settings) -> Callable:
+    """The command, over a log of two entries under a signed checkpoint."""
+    assert governed("client", "add", "west-bank", "--title", "西岸银行").status == 0
+    asyncio.run(integrate(settings))
+    return governed
+
+
+async def integrate(settings: Settings) -> None:
+    """Number what waits and sign."""
+    database = Database(settings.room_database_url("audit"), pool_size=2)
+    try:
+        await Integrator(
+            database,
+            SigningKey.load(settings.secrets_directory, "log"),
+            SystemClock(),
+            keys=VerifyKeys.load(settings.secrets_directory, "log"),
+            origin=settings.log_origin,
+        ).run_once()
+    finally:
+        await database.close()
+
+
+def query(url: str, *statements: str) -> list[tuple[object, ...]]:
+    """Run statements where triggers may be turned off; rows of the last."""
+
+    async def go() -> list[tuple[object, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            for statement in statements[:-1]:
+                await connection.execute(statement)
+            return [tuple(row) for row in await connection.fetch(statements[-1])]
+        finally:
+            await connection.close()
+
+    return asyncio.run(go())
+
+
+def test_a_log_that_was_tampered_with_is_found_and_its_entry_named(
+    logged: Callable, administrator: Database, settings: Settings
+) -> None:
+    sound = logged("audit", "verify")
+    as_json = json.loads(logged("audit", "verify", "--json").out)
+
+    assert sound.status == 0, sound
+    assert sound.out.splitlines()[-1] == "2 entries, 2 under 1 signed checkpoints"
+    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == ["ok"] * (len(sound.out.splitlines()) - 1)
+    assert as_json == {"entries": 2, "covered": 2, "findings": []}
+
+    query(
+        administrator.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
+        "SET session_replication_role = replica",
+        "UPDATE audit.entry SET body = convert_to(replace(convert_from(body, 'UTF8'), 'west-bank', 'east-bank'), 'UTF8') "
+        "WHERE seq = 1",
+    )
+    tampered = logged("audit", "verify")
+    findings = json.loads(logged("audit", "verify", "--json").out)["findings"]
+
+    assert tampered.status == 1
+    assert "   ENTRY_ALTERED entry 1: its text is not what its commitment commits to" in tampered.out.splitlines()
+    assert findings == [{"check": 3, "fault": "ENTRY_ALTERED", "where": "entry 1"}]
+
+
+def test_an_entry_is_proved_by_a_file_and_by_no_other(logged: Callable, settings: Settings, tmp_path: Path) -> None:
+    ((entry_id,),) = query(settings.database_url, "SELECT id FROM audit.entry WHERE seq = 1")
+    proof = tmp_path / "proof.json"
+    proof.write_text(logged("audit", "prove", str(entry_id)).out)
+
+    verified = logged("audit", "verify", str(proof))
+
+    assert verified.status == 0, verified
+    steps = verified.out.splitlines()
+    assert [step.partition(".")[0] for step in steps] == [str(number + 1) for number in range(len(steps))]
+    assert len(steps) >= 4
+    proof.write_text(proof.read_text().replace("west-bank", "east-bank"))
+    refused = logged("audit", "verify", str(proof))
+    assert refused.complaint.startswith("the evidence proves nothing: ")
+    assert refused.out == ""
+
+
+def test_an_entry_that_is_not_there_is_not_proved(logged: Callable) -> None:
+    nobody = uuid4()
+    refused = logged("audit", "prove", str(nobody))
+    assert refused.complaint == f"there is no entry {nobody}"
+    assert refused.out == ""
+
+
+def test_a_log_signed_by_another_key_does_not_verify(
+    logged: Callable, nothing_set: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    strangers = tmp_path / "strangers"
+    for name in ("signing/log", "db"):
+        (strangers / name).mkdir(parents=True)
+    (key,) = (settings.secrets_directory / "signing" / "log").glob("*.pub")
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    (strangers / "signing" / "log" / key.name).write_text(public.hex())
+    (strangers / "db" / "privacy").write_bytes((settings.secrets_directory / "db" / "privacy").read_bytes())
+    nothing_set.setenv("GOV_SECRETS_DIR", str(strangers))
+
+    verified = logged("audit", "verify", "--json")
+
+    assert verified.status == 1
+    assert {finding["fault"] for finding in json.loads(verified.out)["findings"]} == {"CHECKPOINT_SIGNATURE"}

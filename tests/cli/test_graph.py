@@ -1,0 +1,95 @@
+"""`gov-services graph`: what is committed is what the code says, and drift is seen without Node."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gov_services.kit.settings import PROJECT_ROOT
+
+
+def test_the_committed_graph_is_what_the_code_says_and_exporting_it_again_changes_nothing(
+    alone: Callable, graph_copy: Path
+) -> None:
+    assert alone("graph", "check").out == "the committed graph is what the code says\n"
+    assert alone("graph", "export").out == ""
+
+
+def test_a_schema_that_drifted_is_named_and_exporting_mends_it(alone: Callable, graph_copy: Path) -> None:
+    path = graph_copy / "subgraphs" / "identity.graphql"
+    path.write_text(path.read_text() + "\ntype Secret { id: ID! }\n")
+
+    drifted = alone("graph", "check")
+    mended = alone("graph", "export")
+
+    assert drifted.status == 1
+    assert drifted.err.splitlines() == [
+        "subgraphs/identity.graphql is not what gov_services/identity/graph says: graph export",
+        "supergraph.graphql was composed from other schemas: graph compose",
+        "gov-services: the committed graph has drifted",
+    ]
+    assert mended.out == "subgraphs/identity.graphql\n"
+    assert alone("graph", "check").status == 0
+
+
+def test_a_supergraph_of_other_schemas_is_found(alone: Callable, graph_copy: Path) -> None:
+    path = graph_copy / "supergraph.graphql"
+    path.write_text(path.read_text().replace("# inputs sha256:", "# inputs sha256:0", 1))
+    assert alone("graph", "check").err.splitlines()[0] == (
+        "supergraph.graphql was composed from other schemas: graph compose"
+    )
+
+
+def test_a_document_is_explained_stage_by_stage(alone: Callable, graph_copy: Path) -> None:
+    explained = alone("graph", "explain", str(graph_copy / "operations" / "riverside-bank" / "IsAdult.graphql"))
+
+    document, plan, coordinates = explained.out.strip().split("\n\n# ")
+    assert document.splitlines()[:2] == ["# document", "query IsAdult($reference: ID!) {"]
+    assert plan.startswith("plan: 2 fetches, depth 2\n")
+    assert "identity  Citizen.isAdult" in coordinates.splitlines()
+    assert "@purpose" not in explained.out
+
+
+def test_without_node_composing_says_what_is_missing(
+    alone: Callable, graph_copy: Path, nothing_set: pytest.MonkeyPatch
+) -> None:
+    before = (graph_copy / "supergraph.graphql").read_bytes()
+    nothing_set.setenv("PATH", "/nowhere")
+
+    complaint = alone("graph", "compose").complaint
+
+    assert complaint == "composing needs Node.js 20 or newer with npm; everything else works without"
+    assert (graph_copy / "supergraph.graphql").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_composing_again_gives_the_committed_supergraph(alone: Callable, graph_copy: Path) -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("composing needs Node.js with npm, which is not here")
+    committed = (PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text()
+    (graph_copy / "supergraph.graphql").unlink()
+
+    composed = alone("graph", "compose")
+    if "npm" in composed.err and "network" in composed.err:
+        pytest.skip("npm reaches no registry")
+
+    assert composed.out == "supergraph.graphql\n", composed.err
+    assert (graph_copy / "supergraph.graphql").read_text() == committed
+
+
+@pytest.mark.slow
+def test_schemas_that_do_not_compose_are_refused(alone: Callable, graph_copy: Path) -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("composing needs Node.js with npm, which is not here")
+    path = graph_copy / "subgraphs" / "payments.graphql"
+    path.write_text(path.read_text().replace("  dueAt: DateTime", "  dueAt: Banana", 1))
+    before = (graph_copy / "supergraph.graphql").read_bytes()
+
+    composed = alone("graph", "compose")
+
+    assert composed.status == 1
+    assert "Banana" in composed.err
+    assert (graph_copy / "supergraph.graphql").read_bytes() == before
