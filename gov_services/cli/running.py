@@ -16,7 +16,7 @@ import uvicorn
 
 from gov_services.cli import installation
 from gov_services.cli.accounts import SampleAccounts, make_sample_accounts
-from gov_services.cli.serve import create_app, create_site
+from gov_services.cli.serve import Site, create_app, create_site
 from gov_services.devstack.sandboxes import Sandboxes, sandboxes
 from gov_services.devstack.servers import servers
 from gov_services.kit.clock import SystemClock
@@ -89,11 +89,13 @@ async def system(
     async with prepared(settings, tell=tell) as ready:
         listener, url = listen(host, port)
         settings = dataclasses.replace(ready.settings, public_url=url) if port == 0 else ready.settings
-        site = await create_site(settings)
-        accounts = await make_sample_accounts(settings, site.rooms["identity"])
-        async with served(create_app(site), listener):
-            await _answers(url)
-            yield Running(url, settings, accounts, ready.sandboxes, ready.manifest)
+        with contextlib.closing(listener):
+            site = await create_site(settings)
+            await require_right_keys(site)
+            accounts = await make_sample_accounts(settings, site.rooms["identity"])
+            async with served(create_app(site), listener):
+                await _answers(url)
+                yield Running(url, settings, accounts, ready.sandboxes, ready.manifest)
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, str]:
@@ -142,6 +144,15 @@ async def served(
         await task
 
 
+async def require_right_keys(site: Site) -> None:
+    """Refuse to serve a database under other key files than its own. Raises NotInstalled."""
+    for room in site.rooms.values():
+        if not await room.has_right_keys():
+            raise installation.NotInstalled(
+                f"the keys in {site.settings.secrets_directory} are not those of this database; put its own back"
+            )
+
+
 def stop_on_signals(stop: asyncio.Event) -> None:
     """Set `stop` on Ctrl-C and SIGTERM."""
     loop = asyncio.get_running_loop()
@@ -178,6 +189,8 @@ async def _serve_installation(settings: Settings, stop: asyncio.Event, *, host: 
     installation.require_ready(settings)
     listener, url = listen(host, port)
     site = await create_site(settings)
-    async with served(create_app(site), listener, trusted_proxies=settings.trusted_proxies):
-        click.echo(f"serving on {url}/graphql, in production")
-        await stop.wait()
+    with contextlib.closing(listener):
+        await require_right_keys(site)
+        async with served(create_app(site), listener, trusted_proxies=settings.trusted_proxies):
+            click.echo(f"serving on {url}/graphql, in production")
+            await stop.wait()

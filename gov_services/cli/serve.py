@@ -67,7 +67,12 @@ class Site:
 
     async def ready(self) -> dict[str, bool]:
         """Whether what we depend on answers."""
-        return {"database": await database_answers(self._outbox), "valkey": await valkey_answers(self._valkey)}
+        database = await database_answers(self._outbox)
+        return {
+            "database": database,
+            "keys": database and all([await room.has_right_keys() for room in self.rooms.values()]),
+            "valkey": await valkey_answers(self._valkey),
+        }
 
 
 async def create_site(settings: Settings, *, clock: Clock | None = None) -> Site:

@@ -69,12 +69,29 @@ class DataKeys:
         self._provider = provider
         self._lifetime = dt.timedelta(seconds=cache_seconds)
         self._size = cache_size
+        self._checked = False
         self._cache: OrderedDict[tuple[UUID, DataClass], tuple[DataKey, dt.datetime]] = OrderedDict()
+
+    async def require_right_files(self, session: ReadSession, *, now: dt.datetime) -> None:
+        """Refuse key files that are not those which citizens' keys were wrapped under. Raises KeyRefused.
+
+        With others of the same names nothing would open, and whoever registered meanwhile could not be opened later.
+        """
+        if self._checked:
+            return
+        for data_class in sorted(self._provider.classes):
+            for row in await store.at_the_ends(session, data_class=data_class.value):
+                self._unwrap(row, now=now)
+        self._checked = True
 
     async def create(
         self, session: Session, *, citizen_id: UUID, classes: Iterable[DataClass], now: dt.datetime
     ) -> None:
-        """Make a new citizen's keys, in the transaction of their registration. A tombstone refuses it."""
+        """Make a new citizen's keys, in the transaction of their registration. A tombstone refuses it.
+
+        Raises KeyRefused where the key files are not the ones that the database knows.
+        """
+        await self.require_right_files(session, now=now)
         for data_class in classes:
             key = DataKey(os.urandom(KEY_BYTES), citizen_id=citizen_id, data_class=data_class, version=FIRST_VERSION)
             wrapped = self._provider.wrap(data_class, key._key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -61,6 +61,11 @@ class Wrapped:
 class KeyProvider(Protocol):
     """Holds key-encryption keys of the classes it was given, and no others."""
 
+    @property
+    def classes(self) -> Collection[DataClass]:
+        """Which those are."""
+        ...
+
     def wrap(self, data_class: DataClass, key: bytes) -> Wrapped:
         """Wrap a data key under the newest epoch. Raises KeyRefused."""
         ...
@@ -89,6 +94,11 @@ class LocalKeyProvider:
 
     def __repr__(self) -> str:
         return f"LocalKeyProvider(classes={sorted(self._keys)})"
+
+    @property
+    def classes(self) -> Collection[DataClass]:
+        """See KeyProvider."""
+        return self._keys.keys()
 
     def wrap(self, data_class: DataClass, key: bytes) -> Wrapped:
         """See KeyProvider."""

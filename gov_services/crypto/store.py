@@ -20,6 +20,15 @@ async def standing(session: ReadSession, *, pairs: Collection[tuple[UUID, str]])
     return (await session.execute(query)).scalars().all()
 
 
+async def at_the_ends(session: ReadSession, *, data_class: str) -> Sequence[DataKeyRow]:
+    """The standing keys of a class that belong to the first and to the last citizen; none where there is none."""
+    query = select(DataKeyRow).where(DataKeyRow.data_class == data_class, DataKeyRow.destroyed_at.is_(None)).limit(1)
+    found: list[DataKeyRow] = []
+    for order in (DataKeyRow.citizen_id.asc(), DataKeyRow.citizen_id.desc()):
+        found += (await session.execute(query.order_by(order))).scalars().all()
+    return found
+
+
 async def destroy(session: Session, *, citizen_id: UUID, data_class: str, reason: str, now: dt.datetime) -> int:
     """Overwrite the wrapped keys of one citizen and class; how many stood. The trigger lets nothing bring them back."""
     statement = (

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import structlog
 from redis.asyncio import Redis
 
 from gov_services.audit.log import AuditLog
@@ -14,7 +15,7 @@ from gov_services.consent.bundles import Bundles
 from gov_services.consent.disclosures import Discloser
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.data_keys import DataKeys
-from gov_services.crypto.keys import DataClass, LocalKeyProvider
+from gov_services.crypto.keys import DataClass, KeyRefused, LocalKeyProvider
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, create_engine
@@ -33,6 +34,7 @@ Ports = TypeVar("Ports")
 MANIFEST = "trusted-documents.json"
 MANIFEST_SIGNATURE = "trusted-documents.sig"
 AUDIT_POOL_SIZE = 2
+_log = structlog.get_logger("gov_services.room")
 
 
 class Room(Generic[Ports]):
@@ -61,6 +63,17 @@ class Room(Generic[Ports]):
     async def start(self) -> None:
         """Begin to log; nothing is disclosed before."""
         await self.services.discloser.audit.start()
+
+    async def has_right_keys(self) -> bool:
+        """Whether the key files are those that the database was written under. Raises DatabaseUnavailable."""
+        discloser = self.services.discloser
+        try:
+            async with discloser.database.reading() as session:
+                await discloser.keys.require_right_files(session, now=self._clock.now())
+        except KeyRefused as wrong:
+            _log.critical("the key files are not those of this database", room=self.name, reason=str(wrong))
+            return False
+        return True
 
     async def close(self) -> None:
         """Let what is queued for the log be written, then let go of everything, newest first."""

@@ -67,8 +67,10 @@ class RoomDoor:
 
     async def ready(self) -> dict[str, bool]:
         """Whether what the room depends on answers."""
+        database = await database_answers(self.room.services.discloser.database)
         return {
-            "database": await database_answers(self.room.services.discloser.database),
+            "database": database,
+            "keys": database and await self.room.has_right_keys(),
             "valkey": await valkey_answers(self._valkey),
         }
 

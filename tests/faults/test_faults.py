@@ -154,7 +154,7 @@ async def test_without_valkey_signed_in_reads_go_on_and_all_others_wait(place: P
     form = {"grant_type": "client_credentials", "client_id": "riverside-bank"}
     form["client_secret"] = place.town.clients["riverside-bank"]
     assert (await place.town.http.post("/oauth/token", data=form)).status_code == 503
-    assert (await place.town.http.get("/readyz")).json() == {"database": True, "valkey": False}
+    assert (await place.town.http.get("/readyz")).json() == {"database": True, "keys": True, "valkey": False}
     assert await place.count("permits.application") == 0
 
     place.valkey.start()

@@ -229,15 +229,15 @@ async def test_a_gateway_elsewhere_has_its_refusals_logged(town: Town, privacy: 
 
 async def test_health_says_what_is_away(town: Town, privacy: httpx.AsyncClient) -> None:
     assert (await privacy.get("/healthz")).text == "ok\n"
-    assert (await privacy.get("/readyz")).json() == {"database": True, "valkey": True}
+    assert (await privacy.get("/readyz")).json() == {"database": True, "keys": True, "valkey": True}
     away = create_client("redis://127.0.0.1:9/0")
     async with door_to(town, town.rooms["privacy"], away) as client:
         response = await client.get("/readyz")
-    assert (response.status_code, response.json()) == (200, {"database": True, "valkey": False})
+    assert (response.status_code, response.json()) == (200, {"database": True, "keys": True, "valkey": False})
     await away.aclose()
     settings = dataclasses.replace(town.settings, database_url="postgresql://127.0.0.1:9/none")
     room = await create_identity(settings, clock=town.clock, valkey=town.valkey)
     async with door_to(town, room) as client:
         response = await client.get("/readyz")
-    assert (response.status_code, response.json()) == (503, {"database": False, "valkey": True})
+    assert (response.status_code, response.json()) == (503, {"database": False, "keys": False, "valkey": True})
     await room.close()
