@@ -90,8 +90,7 @@ async def system(
         listener, url = listen(host, port)
         settings = dataclasses.replace(ready.settings, public_url=url) if port == 0 else ready.settings
         with contextlib.closing(listener):
-            site = await create_site(settings)
-            await require_right_keys(site)
+            site = await site_with_right_keys(settings)
             accounts = await make_sample_accounts(settings, site.rooms["identity"])
             async with served(create_app(site), listener):
                 await _answers(url)
@@ -144,13 +143,16 @@ async def served(
         await task
 
 
-async def require_right_keys(site: Site) -> None:
-    """Refuse to serve a database under other key files than its own. Raises NotInstalled."""
+async def site_with_right_keys(settings: Settings) -> Site:
+    """Everything wired, once the key files are known to be this database's own. Raises NotInstalled."""
+    site = await create_site(settings)
     for room in site.rooms.values():
         if not await room.has_right_keys():
+            await site.close()
             raise installation.NotInstalled(
-                f"the keys in {site.settings.secrets_directory} are not those of this database; put its own back"
+                f"the keys in {settings.secrets_directory} are not those of this database; put its own back"
             )
+    return site
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -188,9 +190,8 @@ async def _serve_installation(settings: Settings, stop: asyncio.Event, *, host: 
     """Serve what was installed: no sandbox, no sample account, no key or schema made on the way."""
     installation.require_ready(settings)
     listener, url = listen(host, port)
-    site = await create_site(settings)
     with contextlib.closing(listener):
-        await require_right_keys(site)
+        site = await site_with_right_keys(settings)
         async with served(create_app(site), listener, trusted_proxies=settings.trusted_proxies):
             click.echo(f"serving on {url}/graphql, in production")
             await stop.wait()
