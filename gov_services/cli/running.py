@@ -88,7 +88,9 @@ async def system(
     """A development system: what `prepared` makes, sample accounts, and everything served from this process."""
     async with prepared(settings, tell=tell) as ready:
         listener, url = listen(host, port)
-        settings = dataclasses.replace(ready.settings, public_url=url) if port == 0 else ready.settings
+        settings = ready.settings
+        if port == 0 or settings.public_url == Settings().public_url:
+            settings = dataclasses.replace(settings, public_url=url)
         with contextlib.closing(listener):
             site = await site_with_right_keys(settings)
             accounts = await make_sample_accounts(settings, site.rooms["identity"])
