@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,19 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
         npm = (PROJECT_ROOT / folder / "package-lock.json").read_text()
         assert "resolved" not in npm
         assert "integrity" in npm
+
+
+def test_what_running_needs_is_used() -> None:
+    sources = "".join(
+        path.read_text() for part in ("gov_services", "migrations") for path in (PROJECT_ROOT / part).rglob("*.py")
+    )
+    modules: dict[str, set[str]] = {}
+    for module, distributions in packages_distributions().items():
+        for distribution in distributions:
+            modules.setdefault(distribution.lower().replace("_", "-"), set()).add(module)
+    lines = (PROJECT_ROOT / "requirements" / "run.in").read_text().splitlines()
+    wanted = [line.partition("[")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+    assert len(wanted) >= 20
+    unused = [name for name in wanted if not any(module in sources for module in modules[name])]
+    assert unused == []
