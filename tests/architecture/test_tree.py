@@ -101,9 +101,8 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
 
 
 def test_what_running_needs_is_used() -> None:
-    sources = "".join(
-        path.read_text() for part in ("gov_services", "migrations") for path in (PROJECT_ROOT / part).rglob("*.py")
-    )
+    files = [path for part in ("gov_services", "migrations") for path in (PROJECT_ROOT / part).rglob("*.py")]
+    sources = "".join(path.read_text() for path in files)
     modules: dict[str, set[str]] = {}
     for module, distributions in packages_distributions().items():
         for distribution in distributions:
