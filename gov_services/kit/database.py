@@ -115,7 +115,7 @@ def unavailable_when_away() -> Iterator[None]:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether `error` says that the server is gone, as opposed to having refused a statement."""
+    """Whether `error` says that the server is gone or too busy, as opposed to having refused a statement."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause: BaseException | None = error
@@ -129,7 +129,11 @@ def is_away(error: BaseException) -> bool:
             | asyncpg.PostgresConnectionError
             | asyncpg.AdminShutdownError
             | asyncpg.CrashShutdownError
-            | asyncpg.TooManyConnectionsError,
+            | asyncpg.TooManyConnectionsError
+            # Somebody else held what we wanted for longer than we wait: nothing has changed, and a later try may do.
+            | asyncpg.LockNotAvailableError
+            | asyncpg.QueryCanceledError
+            | asyncpg.DeadlockDetectedError,
         ):
             return True
         cause = cause.__cause__ or getattr(cause, "orig", None)
