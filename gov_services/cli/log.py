@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
 import rich_click as click
 
+from gov_services.audit.integrate import adopt
 from gov_services.audit.proof import Evidence, EvidenceRefused, make_evidence, verify_evidence
 from gov_services.audit.verify import Report, verify_log
 from gov_services.crypto.signing import VerifyKeys
@@ -25,14 +27,25 @@ def audit_group() -> None:
 @audit_group.command("verify")
 @click.argument("evidence", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def audit_verify(evidence: Path | None, as_json: bool) -> None:
-    """Check the whole log in the database, or the EVIDENCE file of one entry; exits 1 when something does not hold."""
+@click.option(
+    "--published",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that was kept elsewhere, at a witness's or an auditor's. May be given several times.",
+)
+def audit_verify(evidence: Path | None, as_json: bool, published: tuple[Path, ...]) -> None:
+    """Check the whole log in the database, or the EVIDENCE file of one entry; exits 1 when something does not hold.
+
+    The log is also held against the checkpoints in `log/` of the runtime directory, which a database cannot rewrite.
+    """
     settings = load_settings()
     keys = VerifyKeys.load(settings.secrets_directory, "log")
     if evidence is not None:
         _verify_evidence(evidence, keys, settings)
         return
-    report = asyncio.run(_verify(settings, keys))
+    kept = sorted((settings.runtime_directory / "log").glob("*.checkpoint"))
+    notes = [path.read_text() for path in (*kept, *published)]
+    report = asyncio.run(_verify(settings, keys, notes))
     if as_json:
         faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in report.findings]
         click.echo(json.dumps({"entries": report.entries, "covered": report.covered, "findings": faults}))
@@ -42,6 +55,19 @@ def audit_verify(evidence: Path | None, as_json: bool) -> None:
         click.echo(f"{report.entries} entries, {report.covered} under {report.checkpoints} signed checkpoints")
     if not report.sound:
         sys.exit(1)
+
+
+@audit_group.command("adopt-log")
+@click.argument("log_id", type=click.UUID)
+def audit_adopt_log(log_id: UUID) -> None:
+    """Have the log of that id signed as the continuation of the published checkpoint.
+
+    For a log whose database bears another id than the one that was signed, or where the file with the id was lost.
+    Its tree must continue the published one all the same. Name the id, so that it is not the database that decides.
+    """
+    settings = load_settings()
+    adopt(settings.runtime_directory / "log", settings.log_origin, log_id)
+    click.echo(f"log {log_id} is signed from now on, if it continues what was published")
 
 
 @audit_group.command("prove")
@@ -66,11 +92,11 @@ def _verify_evidence(path: Path, keys: VerifyKeys, settings: Settings) -> None:
         click.echo(f"{step.number}. {step.title}: {step.detail}")
 
 
-async def _verify(settings: Settings, keys: VerifyKeys) -> Report:
+async def _verify(settings: Settings, keys: VerifyKeys, published: Sequence[str]) -> Report:
     database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services audit verify")
     try:
         async with database.reading() as session:
-            return await verify_log(session, keys, origin=settings.log_origin)
+            return await verify_log(session, keys, origin=settings.log_origin, published=published)
     finally:
         await database.close()
 

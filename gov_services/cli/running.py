@@ -176,11 +176,11 @@ async def _answers(url: str) -> None:
 
 async def serve_forever(settings: Settings, *, host: str, port: int) -> None:
     """Serve until Ctrl-C or SIGTERM."""
+    if settings.environment == "production":
+        await _serve_installation(settings, host=host, port=port)
+        return
     stop = asyncio.Event()
     stop_on_signals(stop)
-    if settings.environment == "production":
-        await _serve_installation(settings, stop, host=host, port=port)
-        return
     async with system(settings, host=host, port=port, tell=click.echo) as running:
         click.echo(f"serving on {running.url}/graphql (Ctrl-C ends it)")
         for line in running.accounts.lines():
@@ -188,9 +188,12 @@ async def serve_forever(settings: Settings, *, host: str, port: int) -> None:
         await stop.wait()
 
 
-async def _serve_installation(settings: Settings, stop: asyncio.Event, *, host: str, port: int) -> None:
+async def _serve_installation(settings: Settings, *, host: str, port: int) -> None:
     """Serve what was installed: no sandbox, no sample account, no key or schema made on the way."""
     installation.require_ready(settings)
+    installation.require_valkey(settings)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
     listener, url = listen(host, port)
     with contextlib.closing(listener):
         site = await site_with_right_keys(settings)

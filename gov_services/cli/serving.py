@@ -115,7 +115,7 @@ def worker(port: int, host: str) -> None:
 async def _serve_alone(make: Callable[[Settings], Awaitable[Litestar]], *, host: str, port: int) -> None:
     """Serve until Ctrl-C or SIGTERM, then let requests in flight finish. Exits 1 where it could not start."""
     settings = load_settings()
-    app = await make(settings)
+    app = await make(settings)  # refuses before it listens
     stop = asyncio.Event()
     stop_on_signals(stop)
     listener, _ = listen(host, port)
