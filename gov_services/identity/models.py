@@ -55,13 +55,11 @@ class DirectoryRow(Base):
 
 
 class SessionRow(Base):
-    """A signed-in device. Its refresh token is known by digest; the one before it too, to notice a stolen one."""
+    """A signed-in device. Its refresh tokens are derived from its id and their generation; none is stored."""
 
     __tablename__ = "session"
     __table_args__ = (
-        UniqueConstraint("refresh_digest"),
         Index("ix_session_holder_id", "holder_id"),
-        Index("ix_session_used_digest", "used_digest"),
         {"schema": "identity"},
     )
 
@@ -69,8 +67,10 @@ class SessionRow(Base):
     holder_id: Mapped[UUID] = mapped_column(_ID)
     holder_kind: Mapped[str] = mapped_column(Text)
     client_id: Mapped[str] = mapped_column(Text)
-    refresh_digest: Mapped[bytes] = mapped_column(LargeBinary)
-    used_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    generation: Mapped[int] = mapped_column(Integer)
+    """Of the newest refresh token, counted from 1."""
+    turned_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    """When that token came to be."""
     authenticated_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     expires_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     ended_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)

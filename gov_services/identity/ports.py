@@ -10,15 +10,11 @@ from redis.asyncio import Redis
 
 from gov_services.crypto.blind_index import BlindIndex
 from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.identity.codes import OneTimeCodes
+from gov_services.identity.labels import Labels
+from gov_services.identity.refresh_tokens import RefreshTokens
+from gov_services.identity.text_messages import TextMessages
 from gov_services.kit.errors import Unavailable
-
-
-class Sms(Protocol):
-    """Sends a text message."""
-
-    async def send(self, *, phone: str, text: str) -> None:
-        """Hand `text` to the provider for `phone` (E.164). Raises ProviderUnavailable."""
-        ...
 
 
 class PopulationRegister(Protocol):
@@ -76,9 +72,12 @@ class HttpPopulationRegister:
 class IdentityPorts:
     """What the composition root gives the room beside the common foundation."""
 
-    sms: Sms
+    texts: TextMessages
     register: PopulationRegister
     valkey: Redis
+    codes: OneTimeCodes
+    refresh_tokens: RefreshTokens
+    labels: Labels
     index: BlindIndex
     token_key: SigningKey
     token_keys: VerifyKeys

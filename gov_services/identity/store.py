@@ -65,6 +65,11 @@ async def raise_assurance(session: Session, *, citizen_id: UUID, level: int, now
     )
 
 
+async def rename_citizen(session: Session, *, citizen_id: UUID, name: Sealed) -> None:
+    """Put another sealed name in place."""
+    await session.execute(update(CitizenRow).where(CitizenRow.citizen_id == citizen_id).values(name=name))
+
+
 async def replace_phone(session: Session, *, citizen_id: UUID, phone: Sealed) -> None:
     """Put another sealed phone number in place."""
     await session.execute(update(CitizenRow).where(CitizenRow.citizen_id == citizen_id).values(phone=phone))
@@ -76,22 +81,20 @@ async def blank_citizen(session: Session, *, citizen_id: UUID, now: dt.datetime)
     await session.execute(update(CitizenRow).where(CitizenRow.citizen_id == citizen_id).values(erased_at=now, **values))
 
 
-async def session_by_refresh(session: Session, *, digest: bytes) -> SessionRow | None:
-    """The session whose refresh token has that digest, or had it before the last turn; locked."""
-    query = (
-        select(SessionRow)
-        .where((SessionRow.refresh_digest == digest) | (SessionRow.used_digest == digest))
-        .with_for_update()
-    )
-    return (await session.execute(query)).scalars().first()
+async def session_for_update(session: Session, *, session_id: UUID) -> SessionRow | None:
+    """That session, locked; who waited for the lock sees what the one before them wrote."""
+    query = select(SessionRow).where(SessionRow.session_id == session_id).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
 
 
-async def turn_session(session: Session, *, session_id: UUID, old: bytes, new: bytes, until: dt.datetime) -> None:
-    """Replace a refresh token by the next."""
+async def turn_session(
+    session: Session, *, session_id: UUID, generation: int, until: dt.datetime, now: dt.datetime
+) -> None:
+    """Go on to the next refresh token."""
     await session.execute(
         update(SessionRow)
         .where(SessionRow.session_id == session_id)
-        .values(refresh_digest=new, used_digest=old, expires_at=until)
+        .values(generation=generation, turned_at=now, expires_at=until)
     )
 
 
@@ -136,6 +139,12 @@ async def client(session: ReadSession, *, client_id: str) -> ClientRow | None:
 async def list_clients(session: ReadSession) -> Sequence[ClientRow]:
     """All relying parties, by id."""
     return (await session.execute(select(ClientRow).order_by(ClientRow.client_id))).scalars().all()
+
+
+async def client_titles(session: ReadSession, *, client_ids: Collection[str]) -> dict[str, str]:
+    """What these relying parties are called; unknown ids are left out."""
+    query = select(ClientRow.client_id, ClientRow.title).where(ClientRow.client_id.in_(client_ids))
+    return {client_id: title for client_id, title in await session.execute(query)}
 
 
 async def messages(session: ReadSession, *, citizen_id: UUID, before: UUID | None, limit: int) -> Sequence[MessageRow]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Protocol
 
+_BEIJING = dt.timezone(dt.timedelta(hours=8))
+"""One time for the whole country, without summer time since 1992."""
+
 
 class Clock(Protocol):
     """Where a moment comes from."""
@@ -37,3 +40,8 @@ class FrozenClock:
         if by < dt.timedelta(0):
             raise ValueError("time does not run backwards")
         self._now += by
+
+
+def local_day(moment: dt.datetime) -> dt.date:
+    """The day on which `moment` falls where the city is: dates of the law count in Beijing time."""
+    return moment.astimezone(_BEIJING).date()

@@ -43,19 +43,17 @@ TABLES = (
       holder_id uuid NOT NULL,
       holder_kind text NOT NULL CHECK (holder_kind IN ('citizen', 'staff')),
       client_id text NOT NULL,
-      refresh_digest bytea NOT NULL CHECK (length(refresh_digest) = 32),
-      used_digest bytea CHECK (length(used_digest) = 32),
+      generation integer NOT NULL CHECK (generation >= 1),
+      turned_at timestamptz NOT NULL,
       authenticated_at timestamptz NOT NULL,
       expires_at timestamptz NOT NULL,
       ended_at timestamptz,
       ended_for text,
       CONSTRAINT pk_session PRIMARY KEY (session_id),
-      CONSTRAINT uq_session_refresh_digest UNIQUE (refresh_digest),
       CONSTRAINT ck_session_ended CHECK ((ended_at IS NULL) = (ended_for IS NULL))
     )
     """,
     "CREATE INDEX ix_session_holder_id ON identity.session (holder_id)",
-    "CREATE INDEX ix_session_used_digest ON identity.session (used_digest)",
     """
     CREATE TABLE identity.staff (
       staff_id uuid NOT NULL,
@@ -103,9 +101,7 @@ def upgrade() -> None:
         "GRANT UPDATE (name, national_id, phone, address, birth_date, assurance, assured_at, erased_at) "
         f"ON identity.citizen TO {name}"
     )
-    op.execute(
-        f"GRANT UPDATE (refresh_digest, used_digest, expires_at, ended_at, ended_for) ON identity.session TO {name}"
-    )
+    op.execute(f"GRANT UPDATE (generation, turned_at, expires_at, ended_at, ended_for) ON identity.session TO {name}")
 
 
 def downgrade() -> None:

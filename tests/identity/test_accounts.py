@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 
+import structlog
 from town import Town, sample_number
 
 from gov_services.audit.entry import EntryKind
-from gov_services.kit.errors import LOCALES
+from gov_services.identity.ports import ProviderUnavailable
+from gov_services.identity.resident_number import age_on
+from gov_services.kit.clock import local_day
 
 REGISTER = "mutation($input: RegisterInput!) { register(input: $input) { registered userErrors { code field } } }"
 CODE = "mutation($input: RequestSignInCodeInput!) { requestSignInCode(input: $input) { sent userErrors { code } } }"
@@ -21,19 +25,9 @@ VERIFY = """mutation($input: VerifyIdentityInput!) {
   verifyIdentity(input: $input) { citizen { assuranceLevel } userErrors { code } } }"""
 
 
-async def sign_in(town: Town, phone: str = "13900000001") -> dict[str, str]:
-    await town.ask("identity", CODE, {"input": {"phone": phone}}, purpose="sign-in")
-    (text,) = await town.messages_to(f"+86{phone}")
-    code = re.search(r"\d{6}", text)
-    assert code
-    answer = await town.ask("identity", SIGN_IN, {"input": {"phone": phone, "code": code[0]}}, purpose="sign-in")
-    session: dict[str, str] = answer["data"]["signIn"]["session"]
-    return session
-
-
 async def test_a_citizen_registers_signs_in_and_reads_their_own_data(town: Town) -> None:
     actor = await town.register()
-    session = await sign_in(town)
+    session = await town.sign_in()
     assert session["accessToken"].count(".") == 2
 
     answer = await town.ask("identity", ME, purpose="own-account", actor=actor)
@@ -120,7 +114,7 @@ async def test_a_wrong_code_is_refused_and_five_wrong_ones_void_the_right_one(to
 
 async def test_a_code_works_once(town: Town) -> None:
     await town.register()
-    await sign_in(town)
+    await town.sign_in()
     (text,) = await town.messages_to("+8613900000001")
     code = re.search(r"\d{6}", text)
     assert code
@@ -137,22 +131,6 @@ async def test_only_so_many_codes_are_sent_in_an_hour(town: Town) -> None:
     answer = await town.ask("identity", CODE, {"input": {"phone": "13900000001"}}, purpose="sign-in")
     assert answer["data"]["requestSignInCode"] == {"sent": False, "userErrors": [{"code": "TOO_MANY_CODES"}]}
     assert len(await town.messages_to("+8613900000001")) == 5
-
-
-async def test_a_refresh_token_turns_and_a_used_one_ends_the_session(town: Town) -> None:
-    await town.register()
-    first = await sign_in(town)
-    ask = {"input": {"refreshToken": first["refreshToken"]}}
-    second = (await town.ask("identity", REFRESH, ask, purpose="session-upkeep"))["data"]["refreshSession"]["session"]
-    assert second["refreshToken"] != first["refreshToken"]
-
-    reused = await town.ask("identity", REFRESH, ask, purpose="session-upkeep")
-    assert reused["data"]["refreshSession"] == {"session": None, "userErrors": [{"code": "REFRESH_REFUSED"}]}
-
-    ask = {"input": {"refreshToken": second["refreshToken"]}}
-    after = await town.ask("identity", REFRESH, ask, purpose="session-upkeep")
-    assert after["data"]["refreshSession"]["session"] is None
-    assert await town.value("SELECT ended_for FROM identity.session") == "refresh-reused"
 
 
 async def test_verification_asks_the_register_and_raises_the_level(town: Town) -> None:
@@ -176,7 +154,7 @@ async def test_a_register_that_is_away_changes_nothing_and_is_told(town: Town) -
 
 async def test_an_expired_session_is_not_refreshed(town: Town) -> None:
     await town.register()
-    session = await sign_in(town)
+    session = await town.sign_in()
     town.clock.advance(dt.timedelta(days=31))
     answer = await town.ask(
         "identity", REFRESH, {"input": {"refreshToken": session["refreshToken"]}}, purpose="session-upkeep"
@@ -184,7 +162,89 @@ async def test_an_expired_session_is_not_refreshed(town: Town) -> None:
     assert answer["data"]["refreshSession"]["session"] is None
 
 
-def test_there_is_a_message_in_every_locale() -> None:
-    from gov_services.identity.service.messages import TEMPLATES
+async def test_the_name_that_matched_takes_the_place_of_the_name_given_at_registration(town: Town) -> None:
+    actor = await town.register(name="假名王", assurance=2)
+    await town.providers.post("/people", json={"name": "真名李", "number": sample_number()})
+    values = {"name": "真名李", "nationalId": sample_number()}
+    answer = await town.ask("identity", VERIFY, {"input": values}, purpose="identity-verification", actor=actor)
+    assert answer["data"]["verifyIdentity"] == {"citizen": {"assuranceLevel": 3}, "userErrors": []}
 
-    assert all(set(words) == set(LOCALES) for words in TEMPLATES.values())
+    me = await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
+    assert me == {"data": {"me": {"name": "真名李"}}}
+    (noted,) = [entry for entry in await town.entries() if entry.action == "identity.verified"]
+    assert noted.coordinates == (("VerifyIdentityInput.name", "COLLECT"),)
+
+
+async def test_a_name_that_does_not_match_changes_neither_name_nor_level(town: Town) -> None:
+    actor = await town.register(name="假名王", assurance=2)
+    values = {"name": "真名李", "nationalId": sample_number()}
+    answer = await town.ask("identity", VERIFY, {"input": values}, purpose="identity-verification", actor=actor)
+    assert answer["data"]["verifyIdentity"] == {"citizen": None, "userErrors": [{"code": "NOT_MATCHED"}]}
+    me = await town.ask("identity", "{ me { name assuranceLevel } }", purpose="own-account", actor=actor)
+    assert me == {"data": {"me": {"name": "假名王", "assuranceLevel": 2}}}
+
+
+class SlowThenAway:
+    """A provider that hangs until told, and then fails."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fail = asyncio.Event()
+
+    async def send(self, *, phone: str, text: str) -> None:
+        self.asked.append(phone)
+        await self.fail.wait()
+        raise ProviderUnavailable
+
+
+async def test_a_registered_and_a_strange_phone_are_answered_alike_while_the_provider_hangs_and_fails(
+    town: Town,
+) -> None:
+    await town.register()
+    texts = town.rooms["identity"].services.ports.texts
+    texts._sms = away = SlowThenAway()
+    answers = [
+        await asyncio.wait_for(town.ask("identity", CODE, {"input": {"phone": phone}}, purpose="sign-in"), 5)
+        for phone in ("13900000001", "13900000009")
+    ]
+    assert answers == [{"data": {"requestSignInCode": {"sent": True, "userErrors": []}}}] * 2
+    away.fail.set()
+    with structlog.testing.capture_logs() as lines:
+        await texts.settled()
+    assert away.asked == ["+8613900000001"]
+    assert lines == [
+        {
+            "event": "a text message was not sent",
+            "about": "sign-in code",
+            "error": "ProviderUnavailable",
+            "log_level": "error",
+        }
+    ]
+
+
+async def test_a_code_is_sent_in_the_language_asked_for(town: Town) -> None:
+    await town.register()
+    for locale in ("en", "zh-CN"):
+        await town.ask("identity", CODE, {"input": {"phone": "13900000001"}}, purpose="sign-in", locale=locale)
+    english, chinese = await town.messages_to("+8613900000001")
+    assert re.fullmatch(
+        r"\[Example City\] Your code is \d{6}\. It is valid for 10 minutes\. No member of staff will ask you for it\.",
+        english,
+    )
+    assert re.fullmatch(r"【示例市政务】验证码 \d{6},10 分钟内有效。工作人员不会向您索取验证码。", chinese)
+
+
+async def test_a_birthday_counts_from_midnight_in_beijing(town: Town) -> None:
+    eighteen_on = dt.datetime.combine(town.clock.now().date() + dt.timedelta(days=3), dt.time(), dt.UTC)
+    born = (eighteen_on - dt.timedelta(days=1)).date().replace(year=eighteen_on.year - 18)
+    assert age_on(born, eighteen_on.date()) == 18
+    midnight = eighteen_on - dt.timedelta(hours=8)
+    town.clock.advance(midnight - town.clock.now() - dt.timedelta(seconds=1))
+    assert local_day(town.clock.now()) == eighteen_on.date() - dt.timedelta(days=1)
+    town.clock.advance(dt.timedelta(seconds=1))
+    assert local_day(town.clock.now()) == eighteen_on.date()
+    assert town.clock.now().date() == eighteen_on.date() - dt.timedelta(days=1)
+
+    newborn = sample_number(born=eighteen_on.strftime("%Y%m%d"))
+    await town.register(number=newborn)
+    assert await town.value("SELECT count(*) FROM identity.citizen") == 1

@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,9 @@ from gov_services.subgraph.composition import MANIFEST, Room
 from gov_services.subgraph.relay import Relay
 
 CITY_URL = "http://city.test"
+REQUEST_CODE = "mutation($input: RequestSignInCodeInput!) { requestSignInCode(input: $input) { sent } }"
+SIGN_IN = """mutation($input: SignInInput!) {
+  signIn(input: $input) { session { accessToken refreshToken } userErrors { code } } }"""
 
 
 def sample_number(*, born: str = "19900307", sequence: int = 100) -> str:
@@ -130,6 +134,16 @@ class Town:
         await self.settle()
         return self.citizen(citizen_id, assurance=assurance)
 
+    async def sign_in(self, phone: str = "13900000001") -> dict[str, str]:
+        """A session of the citizen with that phone, by the code sent to it: `accessToken` and `refreshToken`."""
+        await self.ask("identity", REQUEST_CODE, {"input": {"phone": phone}}, purpose="sign-in")
+        code = re.search(r"\d{6}", (await self.messages_to(f"+86{phone}"))[-1])
+        assert code
+        values = {"input": {"phone": phone, "code": code[0]}}
+        answer = await self.ask("identity", SIGN_IN, values, purpose="sign-in")
+        session: dict[str, str] = answer["data"]["signIn"]["session"]
+        return session
+
     def citizen(self, citizen_id: UUID, *, assurance: int = 3) -> Actor:
         """A citizen as an actor."""
         return Actor(
@@ -160,7 +174,8 @@ class Town:
         )
 
     async def messages_to(self, phone: str) -> list[str]:
-        """What a phone has received."""
+        """What a phone has received, once nothing is on its way to it."""
+        await self.rooms["identity"].services.ports.texts.settled()
         answer = await self.providers.get(f"/sms/{phone}")
         found: list[str] = answer.json()
         return found

@@ -11,6 +11,7 @@ from gov_services.consent.personal import Personal
 from gov_services.identity.resident_number import age_on
 from gov_services.identity.service import citizens
 from gov_services.identity.service.citizens import Known
+from gov_services.kit.clock import local_day
 from gov_services.kit.ids import parse_id
 from gov_services.subgraph.context import ReadContext, require_disclosure
 from gov_services.subgraph.types import context_of
@@ -101,7 +102,7 @@ class Citizen:
 def citizen_of(ctx: ReadContext[object], known: Known, *, reference: str | None = None) -> Citizen:
     """A citizen as GraphQL shows one."""
     name = reference if known.row is None else str(known.row.citizen_id)
-    return Citizen(id=strawberry.ID(name or ""), known=known, today=ctx.now.date())
+    return Citizen(id=strawberry.ID(name or ""), known=known, today=local_day(ctx.now))
 
 
 @strawberry.input(description="Whom to find.")

@@ -44,20 +44,20 @@ class MessageQuery:
         """Their own box."""
         ctx = context_of(info)
         size, key = page_size(first), decode_cursor(after)
-        rows = await messages.list_messages(ctx, before=parse_id(key) if key else None, limit=size + 1)
-        shown = rows[:size]
+        told = await messages.list_messages(ctx, before=parse_id(key) if key else None, limit=size + 1)
+        shown = told[:size]
         return MessageConnection(
             nodes=[
                 Message(
-                    id=strawberry.ID(str(row.message_id)),
-                    code=row.code,
-                    text=messages.text_of(row, ctx.call.locale),
-                    sent_at=row.sent_at,
+                    id=strawberry.ID(str(one.row.message_id)),
+                    code=one.row.code,
+                    text=one.text,
+                    sent_at=one.row.sent_at,
                 )
-                for row in shown
+                for one in shown
             ],
             page_info=PageInfo(
-                has_next_page=len(rows) > size,
-                end_cursor=encode_cursor(str(shown[-1].message_id)) if shown else None,
+                has_next_page=len(told) > size,
+                end_cursor=encode_cursor(str(shown[-1].row.message_id)) if shown else None,
             ),
         )

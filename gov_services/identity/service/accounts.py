@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
@@ -10,12 +11,13 @@ from gov_services.crypto import blind_index
 from gov_services.crypto.columns import Sealed
 from gov_services.crypto.keys import DataClass
 from gov_services.identity import resident_number, store
-from gov_services.identity.codes import CodeNotRight, OneTimeCodes
+from gov_services.identity.codes import CodeNotRight
 from gov_services.identity.models import CitizenRow
 from gov_services.identity.phones import parse_phone
 from gov_services.identity.ports import IdentityPorts
 from gov_services.identity.service.sessions import Tokens, open_session
 from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.clock import local_day
 from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
 from gov_services.subgraph.context import ReadContext, WriteContext
@@ -27,6 +29,10 @@ CITIZEN_CLIENT = "citizen-app"
 SMS_PROVIDER = "party:sms-provider"
 REGISTER = "party:population-register"
 LONGEST_NAME, LONGEST_ADDRESS = 60, 200
+CODE_TEXT: Mapping[str, str] = {
+    "zh-CN": "【示例市政务】验证码 {code},10 分钟内有效。工作人员不会向您索取验证码。",
+    "en": "[Example City] Your code is {code}. It is valid for 10 minutes. No member of staff will ask you for it.",
+}
 
 
 class RegistrationNotPossible(UserError):
@@ -89,7 +95,7 @@ async def register(ctx: WriteContext[IdentityPorts], *, name: str, national_id: 
     """Register a citizen, with keys of every class made in the same transaction. Raises UserErrors."""
     name = filled_in(name, field="input.name", most=LONGEST_NAME)
     address = filled_in(address, field="input.address", most=LONGEST_ADDRESS)
-    number = resident_number.parse(national_id, today=ctx.now.date(), field="input.nationalId")
+    number = resident_number.parse(national_id, today=local_day(ctx.now), field="input.nationalId")
     phone = parse_phone(phone, field="input.phone")
     citizen_id = new_id(ctx.now)
     await ctx.services.discloser.keys.create(ctx.session, citizen_id=citizen_id, classes=DataClass, now=ctx.now)
@@ -129,25 +135,28 @@ async def register(ctx: WriteContext[IdentityPorts], *, name: str, national_id: 
 
 
 async def request_sign_in_code(ctx: ReadContext[IdentityPorts], *, phone: str) -> Outcome[bool]:
-    """Send a code to the phone of a registered citizen; whether there is one is not told to who asks."""
+    """Send a code to the phone of a registered citizen; whether there is one is not told to who asks.
+
+    Nobody waits for the provider: neither its delay nor its failure tells who is registered.
+    """
     outcome = await commit(ctx, _issue_code, phone=phone)
-    if outcome.result is not None and outcome.result.code is not None:
-        text = f"【示例市政务】验证码 {outcome.result.code},10 分钟内有效。工作人员不会向您索取验证码。"
-        await ctx.ports.sms.send(phone=outcome.result.phone, text=text)
+    if outcome.result is not None and outcome.result.registered:
+        text = CODE_TEXT[ctx.call.locale].format(code=outcome.result.code)
+        ctx.ports.texts.send(phone=outcome.result.phone, text=text, about="sign-in code")
     return Outcome(outcome.result is not None or None, outcome.errors)
 
 
 @dataclass(frozen=True, slots=True)
 class _Issued:
     phone: str
-    code: str | None
+    code: str
+    registered: bool
 
 
 async def _issue_code(ctx: WriteContext[IdentityPorts], *, phone: str) -> _Issued:
     phone = parse_phone(phone, field="input.phone")
     holder = phone_digest(ctx.ports, phone)
-    codes = OneTimeCodes(ctx.ports.valkey)
-    await codes.count_send(holder)
+    await ctx.ports.codes.count_send(holder)
     citizen_id = await store.citizen_by(ctx.session, kind=store.PHONE, digest=holder)
     await ctx.record(
         "code.requested",
@@ -156,14 +165,15 @@ async def _issue_code(ctx: WriteContext[IdentityPorts], *, phone: str) -> _Issue
         recipient=SMS_PROVIDER if citizen_id else None,
         disclosed={"Citizen.phone": "PLAIN"} if citizen_id else None,
     )
-    return _Issued(phone, await codes.issue(holder) if citizen_id else None)
+    # A code is made for a stranger's phone too, and goes nowhere: the same work, and the same answers to guesses.
+    return _Issued(phone, await ctx.ports.codes.issue(holder), citizen_id is not None)
 
 
 async def sign_in(ctx: WriteContext[IdentityPorts], *, phone: str, code: str) -> SignedIn:
     """Sign a citizen in by a code sent to their phone. Raises CodeNotRight, also for a phone that nobody has."""
     phone = parse_phone(phone, field="input.phone")
     holder = phone_digest(ctx.ports, phone)
-    await OneTimeCodes(ctx.ports.valkey).take(holder, code)
+    await ctx.ports.codes.take(holder, code)
     citizen_id = await store.citizen_by(ctx.session, kind=store.PHONE, digest=holder)
     if citizen_id is None:
         raise CodeNotRight(field="input.code")
@@ -181,7 +191,7 @@ async def sign_in(ctx: WriteContext[IdentityPorts], *, phone: str, code: str) ->
 
 
 async def verify_identity(ctx: ReadContext[IdentityPorts], *, name: str, national_id: str) -> Outcome[int]:
-    """Match name and number with the population register (实名认证); reaches level 3.
+    """Match name and number with the population register (实名认证); reaches level 3, under the name that matched.
 
     What leaves is recorded before it leaves: a register that does not answer has been asked all the same.
     """
@@ -190,7 +200,7 @@ async def verify_identity(ctx: ReadContext[IdentityPorts], *, name: str, nationa
     if asked.result is None:
         return Outcome(None, asked.errors)
     matched = await ctx.ports.register.matches(name=asked.result.name, national_id=asked.result.number)
-    return await commit(ctx, _note_match, citizen_id=citizen_id, matched=matched)
+    return await commit(ctx, _note_match, citizen_id=citizen_id, name=asked.result.name, matched=matched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +213,7 @@ async def _ask_register(
     ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, name: str, national_id: str
 ) -> _Question:
     name = filled_in(name, field="input.name", most=LONGEST_NAME)
-    number = resident_number.parse(national_id, today=ctx.now.date(), field="input.nationalId")
+    number = resident_number.parse(national_id, today=local_day(ctx.now), field="input.nationalId")
     digest = number_digest(ctx.ports, number.text)
     if not await store.is_listed(ctx.session, citizen_id=citizen_id, kind=store.RESIDENT_NUMBER, digest=digest):
         raise NotMatched
@@ -217,11 +227,19 @@ async def _ask_register(
     return _Question(name, number.text)
 
 
-async def _note_match(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, matched: bool) -> int:
+async def _note_match(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, name: str, matched: bool) -> int:
     if not matched:
         raise NotMatched
+    # The level says that this name is the number's: whatever was written at registration gives way to it.
+    sealed = await _seal(ctx, citizen_id, {"name": name})
+    await store.rename_citizen(ctx.session, citizen_id=citizen_id, name=sealed["name"])
     await store.raise_assurance(ctx.session, citizen_id=citizen_id, level=MATCHED, now=ctx.now)
-    await ctx.record("identity.verified", subject=citizen_id, object_ref=f"assurance:{MATCHED}")
+    await ctx.record(
+        "identity.verified",
+        subject=citizen_id,
+        object_ref=f"assurance:{MATCHED}",
+        collected=("VerifyIdentityInput.name",),
+    )
     return MATCHED
 
 

@@ -6,16 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
+
 from gov_services.consent.disclosure import Disclosure
+from gov_services.consent.disclosures import Subject
+from gov_services.consent.policy import Unrelated
 from gov_services.identity import resident_number, store
 from gov_services.identity.models import CitizenRow
 from gov_services.identity.phones import parse_phone
 from gov_services.identity.ports import IdentityPorts
-from gov_services.identity.service.accounts import RegistrationNotPossible, number_digest, phone_digest
-from gov_services.kit.errors import NotFound
+from gov_services.identity.service.accounts import SMS_PROVIDER, RegistrationNotPossible, number_digest, phone_digest
+from gov_services.kit.clock import local_day
+from gov_services.kit.errors import NotFound, Refusal, UserError
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.events import Event
-from gov_services.subgraph.unit_of_work import Outcome, commit
+from gov_services.subgraph.unit_of_work import Outcome, commit, log_refusal
+
+_log = structlog.get_logger("gov_services.identity")
+PHONE_REPLACED_TEXT = (
+    "【示例市政务】您账号的手机号码已在服务大厅更换,此号码不再用于登录。"
+    "如非本人办理,请立即拨打 12345 或前往政务服务大厅提出异议。"
+    "[Example City] The phone of your account was replaced at a counter; this number signs in no more. "
+    "If that was not you, call 12345 or go to a counter at once."
+)
+"""To the old number, in both languages: the officer's language is not its owner's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,7 @@ async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str) -> 
 
     Raises NotFound, BudgetExhausted, NotAResidentNumber.
     """
-    number = resident_number.parse(national_id, today=ctx.now.date(), field="input.nationalId")
+    number = resident_number.parse(national_id, today=local_day(ctx.now), field="input.nationalId")
     digest = number_digest(ctx.ports, number.text)
     await ctx.disclosures.require_predicate("Citizen.nationalId", sought=digest.hex())
     async with ctx.reading() as session:
@@ -64,14 +78,39 @@ async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str) -> 
 
 
 async def replace_phone(ctx: ReadContext[IdentityPorts], *, national_id: str, new_phone: str) -> Outcome[UUID]:
-    """Replace the phone of a citizen who stands at the counter; every session of theirs ends, and they are told."""
-    found = await find_citizen(ctx, national_id=national_id)
+    """Replace the phone of a citizen who stands at the counter; every session of theirs ends.
+
+    They are told in their box and by a text to the number before: the box can be opened with the new phone.
+    """
+    try:
+        phone = parse_phone(new_phone, field="input.newPhone")
+        found = await find_citizen(ctx, national_id=national_id)
+    except UserError as error:
+        await log_refusal(ctx, error)
+        return Outcome(None, (error,))
     assert found.row is not None
-    return await commit(ctx, _replace_phone, citizen_id=found.row.citizen_id, new_phone=new_phone)
+    citizen_id = found.row.citizen_id
+    before = await _phone_before(ctx, found.row)
+    outcome = await commit(ctx, _replace_phone, citizen_id=citizen_id, phone=phone, tells_old=before is not None)
+    if outcome.result is not None and before is not None:
+        ctx.ports.texts.send(phone=before, text=PHONE_REPLACED_TEXT, about="phone replaced")
+    return outcome
 
 
-async def _replace_phone(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, new_phone: str) -> UUID:
-    phone = parse_phone(new_phone, field="input.newPhone")
+async def _phone_before(ctx: ReadContext[IdentityPorts], row: CitizenRow) -> str | None:
+    """The number to tell; None where the purpose does not give it, or there is none. Replacing goes on either way."""
+    disclosures = ctx.disclosures.on_the_way({"Citizen.phone"})
+    disclosure = await disclosures.about(Subject(row.citizen_id, presented=True, object="citizen"))
+    if isinstance(disclosure, Unrelated):
+        return None
+    try:
+        return await disclosure.open("Citizen.phone", row, "phone")
+    except Refusal as withheld:
+        _log.error("the number before is not told of its replacement", reason=withheld.code)
+        return None
+
+
+async def _replace_phone(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, phone: str, tells_old: bool) -> UUID:
     digest = phone_digest(ctx.ports, phone)
     await store.strike_from_directory(ctx.session, citizen_id=citizen_id, kinds=[store.PHONE])
     if not await store.list_in_directory(
@@ -88,6 +127,8 @@ async def _replace_phone(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, 
         subject=citizen_id,
         object_ref="citizen",
         collected=("ReplacePhoneInput.newPhone",),
+        recipient=SMS_PROVIDER if tells_old else None,
+        disclosed={"Citizen.phone": "PLAIN"} if tells_old else None,
     )
     await ctx.publish("message.requested", subject=citizen_id, body={"code": "phone.replaced", "params": {}})
     return citizen_id

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from string import Template
 from uuid import UUID
 
 from gov_services.identity import store
+from gov_services.identity.labels import Labels, Words, called
 from gov_services.identity.models import MessageRow
 from gov_services.identity.ports import IdentityPorts
 from gov_services.kit.ids import new_id
@@ -59,15 +61,58 @@ async def on_message_requested(ctx: WriteContext[IdentityPorts], *, event: Event
     await ctx.record("message.sent", subject=event.citizen_id, object_ref=f"message:{event.body['code']}")
 
 
-async def list_messages(ctx: ReadContext[IdentityPorts], *, before: UUID | None, limit: int) -> Sequence[MessageRow]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message, in the words of whoever reads it."""
+
+    row: MessageRow
+    text: str
+
+
+async def list_messages(ctx: ReadContext[IdentityPorts], *, before: UUID | None, limit: int) -> Sequence[Told]:
     """The messages of the citizen who asks, newest first."""
     citizen_id = ctx.citizen_id()
     await ctx.disclosure(citizen_id, object_ref="messages")
     async with ctx.reading() as session:
-        return await store.messages(session, citizen_id=citizen_id, before=before, limit=limit)
+        rows = await store.messages(session, citizen_id=citizen_id, before=before, limit=limit)
+        bundle = await ctx.services.discloser.bundles.current(session)
+        recipients = {str(row.params.get("recipient")) for row in rows if "recipient" in row.params}
+        titles = await store.client_titles(session, client_ids=recipients) if recipients else {}
+    names = Names(ctx.ports.labels, {code: purpose.title for code, purpose in bundle.purposes.items()}, titles)
+    return [Told(row, text_of(row.code, row.params, names, ctx.call.locale)) for row in rows]
 
 
-def text_of(row: MessageRow, locale: str) -> str:
-    """The message in words."""
-    template = TEMPLATES.get(row.code, {}).get(locale, row.code)
-    return Template(template).safe_substitute({name: str(value) for name, value in row.params.items()})
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What stands for the codes in a message, at the time of reading."""
+
+    labels: Labels
+    purposes: Mapping[str, Words]
+    """Titles of the purposes in force."""
+    clients: Mapping[str, str]
+    """Titles of relying parties, in the one language in which each gave its own."""
+
+
+def text_of(code: str, params: Mapping[str, object], names: Names, locale: str) -> str:
+    """The message in words; what has no name shows its code."""
+    template = TEMPLATES.get(code, {}).get(locale, code)
+    return Template(template).safe_substitute(
+        {name: _in_words(name, str(value), names, locale) for name, value in params.items()}
+    )
+
+
+def _in_words(name: str, value: str, names: Names, locale: str) -> str:
+    match name:
+        case "field":
+            return called(names.labels.corrections, value, locale)
+        case "decision":
+            return called(names.labels.results, value, locale)
+        case "purpose":
+            return called(names.purposes, value, locale)
+        case "recipient":
+            return names.clients.get(value, value)
+        case "fields":
+            between = "、" if locale == "zh-CN" else ", "
+            return between.join(called(names.labels.fields, one, locale) for one in value.split(", "))
+        case _:
+            return value

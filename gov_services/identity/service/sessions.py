@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import secrets
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from gov_services.crypto.tokens import sign_token
 from gov_services.identity import store
 from gov_services.identity.models import SessionRow
 from gov_services.identity.ports import IdentityPorts
+from gov_services.identity.refresh_tokens import RefreshRefused, Turn
 from gov_services.kit import access_token
 from gov_services.kit.actor import Actor, ActorKind
-from gov_services.kit.errors import Unauthenticated, UserError
+from gov_services.kit.errors import Unauthenticated
 from gov_services.kit.ids import new_id
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import Outcome, commit
 
 CITIZEN_SESSION = dt.timedelta(days=30)
 STAFF_SESSION = dt.timedelta(hours=12)
-
-
-class RefreshRefused(UserError):
-    """The refresh token is unknown, ended, over, or was used before."""
-
-    code = "REFRESH_REFUSED"
-    messages: ClassVar[dict[str, str]] = {
-        "zh-CN": "登录已失效,请重新登录。",
-        "en": "Your session is over. Please sign in again.",
-    }
+LOST_ANSWER = dt.timedelta(seconds=10)
+"""So long the token before gives the same successor again: an answer was lost, a button was tapped twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +37,6 @@ async def open_session(ctx: WriteContext[IdentityPorts], actor: Actor) -> Tokens
     """Open a session for who has just proved to be `actor`."""
     assert actor.id is not None
     assert actor.authenticated_at is not None
-    refresh, digest = _new_refresh()
     session_id = new_id(ctx.now)
     ctx.session.add(
         SessionRow(
@@ -55,14 +44,15 @@ async def open_session(ctx: WriteContext[IdentityPorts], actor: Actor) -> Tokens
             holder_id=actor.id,
             holder_kind=actor.kind.value,
             client_id=actor.client_id,
-            refresh_digest=digest,
-            used_digest=None,
+            generation=1,
+            turned_at=ctx.now,
             authenticated_at=actor.authenticated_at,
             expires_at=ctx.now + _length(actor.kind),
             ended_at=None,
             ended_for=None,
         )
     )
+    refresh = ctx.ports.refresh_tokens.token_for(Turn(session_id, 1))
     return issue(ctx, replace(actor, session_id=session_id), refresh)
 
 
@@ -74,11 +64,12 @@ def issue(ctx: ReadContext[IdentityPorts], actor: Actor, refresh: str) -> Tokens
 
 
 async def refresh_session(ctx: ReadContext[IdentityPorts], *, refresh_token: str) -> Outcome[Tokens]:
-    """Turn a refresh token into the next and a new access token. A used one that comes back ends the session.
+    """Turn a refresh token into the next and a new access token. An old one that comes back ends the session.
 
-    The end of a session on re-use commits although the refresh is refused: the thief or the owner, both sign in anew.
+    The token before gives the same successor for ten seconds (docs/decisions/0007). The end of a session on re-use
+    commits although the refresh is refused: the thief or the owner, both sign in anew.
     """
-    outcome = await commit(ctx, _turn, digest=_digest(refresh_token))
+    outcome = await commit(ctx, _turn, refresh_token=refresh_token)
     if outcome.result is None:
         return Outcome(None, outcome.errors or (RefreshRefused(),))
     if outcome.result is REUSED:
@@ -89,20 +80,34 @@ async def refresh_session(ctx: ReadContext[IdentityPorts], *, refresh_token: str
 REUSED = Tokens("", "", dt.datetime.min.replace(tzinfo=dt.UTC))
 
 
-async def _turn(ctx: WriteContext[IdentityPorts], *, digest: bytes) -> Tokens:
-    row = await store.session_by_refresh(ctx.session, digest=digest)
+async def _turn(ctx: WriteContext[IdentityPorts], *, refresh_token: str) -> Tokens:
+    """1 our token   2 of a session that goes on   3 its newest, or just now the one before   4 whose holder stands."""
+    # (1)
+    shown = ctx.ports.refresh_tokens.read(refresh_token)
+    # (2)
+    row = await store.session_for_update(ctx.session, session_id=shown.session_id)
     if row is None or row.ended_at is not None or row.expires_at <= ctx.now:
         raise RefreshRefused
     subject = row.holder_id if row.holder_kind == ActorKind.CITIZEN else None
-    if row.refresh_digest != digest:
+    # (3)
+    newest = shown.generation == row.generation
+    if not newest and not (shown.generation == row.generation - 1 and ctx.now - row.turned_at <= LOST_ANSWER):
         await store.end_session(ctx.session, session_id=row.session_id, reason="refresh-reused", now=ctx.now)
         await ctx.record("session.ended", subject=subject, object_ref=f"session:{row.session_id}")
         return REUSED
+    # (4)
     actor = await _actor(ctx, row)
-    refresh, new = _new_refresh()
-    await store.turn_session(ctx.session, session_id=row.session_id, old=digest, new=new, until=_until(row, ctx.now))
+    successor = Turn(row.session_id, shown.generation + 1)
+    if newest:
+        await store.turn_session(
+            ctx.session,
+            session_id=row.session_id,
+            generation=successor.generation,
+            until=_until(row, ctx.now),
+            now=ctx.now,
+        )
     await ctx.record("session.refreshed", subject=subject, object_ref=f"session:{row.session_id}")
-    return issue(ctx, actor, refresh)
+    return issue(ctx, actor, ctx.ports.refresh_tokens.token_for(successor))
 
 
 async def sign_out(ctx: WriteContext[IdentityPorts]) -> bool:
@@ -150,12 +155,3 @@ def _length(kind: ActorKind) -> dt.timedelta:
 def _until(row: SessionRow, now: dt.datetime) -> dt.datetime:
     """A citizen's session goes on while it is used; staff sign in again after twelve hours in all."""
     return row.expires_at if row.holder_kind == ActorKind.STAFF else now + CITIZEN_SESSION
-
-
-def _new_refresh() -> tuple[str, bytes]:
-    token = secrets.token_urlsafe(32)
-    return token, _digest(token)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

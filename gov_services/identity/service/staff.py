@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import ClassVar
 from uuid import UUID
+
+from redis.asyncio import Redis
 
 from gov_services.identity import store
 from gov_services.identity.models import ClientRow, StaffRow
@@ -20,7 +23,9 @@ from gov_services.subgraph.context import WriteContext
 ROLES = frozenset(
     {"permit-officer", "permit-approver", "supervisor", "finance-officer", "registrar", "compliance-officer"}
 )
+CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{2,40}")
 TRIES = 10
+"""Failures in a window after which a name is locked, whoever tries."""
 TRIES_WINDOW_S = 900
 SHORTEST_PASSWORD = 12
 
@@ -86,7 +91,7 @@ async def add_staff(
 
 async def add_client(ctx: WriteContext[IdentityPorts], *, client_id: str, title: str, secret: str) -> str:
     """Add a relying party. Raises AccountRefused."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]{2,40}", client_id):
+    if not CLIENT_ID.fullmatch(client_id):
         raise AccountRefused(problem="a client id is lower-case letters, digits and hyphens")
     if len(secret) < 32:
         raise AccountRefused(problem="a client secret has 32 characters or more")
@@ -100,10 +105,9 @@ async def add_client(ctx: WriteContext[IdentityPorts], *, client_id: str, title:
 
 async def sign_in_staff(ctx: WriteContext[IdentityPorts], *, username: str, password: str) -> Tokens:
     """Sign a member of staff in. Raises WrongCredentials, TooManyTries, ValkeyUnavailable."""
-    await _count_try(ctx, username)
     row = await store.staff_by_username(ctx.session, username=username)
-    await verify_password(password, row.password if row else None)
-    assert row is not None  # verify_password raises without a stored password
+    await _prove(ctx, "staff", username, password, row.password if row else None)
+    assert row is not None  # it raises without a stored password
     actor = Actor(
         kind=ActorKind.STAFF,
         id=row.staff_id,
@@ -119,22 +123,48 @@ async def sign_in_staff(ctx: WriteContext[IdentityPorts], *, username: str, pass
 
 async def client_token(ctx: WriteContext[IdentityPorts], *, client_id: str, secret: str) -> Tokens:
     """An access token for a relying party (RFC 6749 §4.4); it gets no refresh token. Raises WrongCredentials."""
-    await _count_try(ctx, client_id)
-    row = await store.client(ctx.session, client_id=client_id)
-    await verify_password(secret, row.secret if row else None)
-    if row is None:
+    if not CLIENT_ID.fullmatch(client_id) or not _is_storable(secret):
         raise WrongCredentials
+    row = await store.client(ctx.session, client_id=client_id)
+    await _prove(ctx, "client", client_id, secret, row.secret if row else None)
     actor = Actor(kind=ActorKind.CLIENT, client_id=client_id, authenticated_at=ctx.now)
     await ctx.record("client.token", subject=None, object_ref=f"client:{client_id}")
     return issue(ctx, actor, "")
 
 
-async def _count_try(ctx: WriteContext[IdentityPorts], name: str) -> None:
-    key = f"tries:{{{name[:64]}}}"
+def _is_storable(text: str) -> bool:
+    """Whether it is text that UTF-8 can write: a lone surrogate is not."""
+    return all(not "\ud800" <= character <= "\udfff" for character in text)
+
+
+async def _prove(ctx: WriteContext[IdentityPorts], kind: str, name: str, given: str, stored: str | None) -> None:
+    """Check what was given for a name, and count failures alone. Raises WrongCredentials, TooManyTries.
+
+    1 not locked   2 the secret   3 still not locked: guesses made at once gain nothing   4 a right one clears
+    """
+    key = f"failures:{kind}:{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
+    valkey = ctx.ports.valkey
+    # (1)
+    await _require_unlocked(valkey, key)
+    # (2)
+    try:
+        await verify_password(given, stored)
+    except WrongCredentials:
+        with unavailable_when_away():
+            async with valkey.pipeline(transaction=True) as pipeline:
+                pipeline.incr(key)
+                pipeline.expire(key, TRIES_WINDOW_S, nx=True)
+                await pipeline.execute()
+        raise
+    # (3)
+    await _require_unlocked(valkey, key)
+    # (4)
     with unavailable_when_away():
-        async with ctx.ports.valkey.pipeline(transaction=True) as pipeline:
-            pipeline.incr(key)
-            pipeline.expire(key, TRIES_WINDOW_S, nx=True)
-            tries, _ = await pipeline.execute()
-    if tries > TRIES:
+        await valkey.delete(key)
+
+
+async def _require_unlocked(valkey: Redis, key: str) -> None:
+    with unavailable_when_away():
+        failures = await valkey.get(key)
+    if int(failures or 0) >= TRIES:
         raise TooManyTries
