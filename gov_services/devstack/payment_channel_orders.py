@@ -170,11 +170,13 @@ class Orders:
     def refund(self, given: dict[str, Any], *, now: dt.datetime) -> SandboxRefund:
         """申请退款; the same number again answers how it stands. Raises ChannelError."""
         try:
-            number, order = str(given["out_refund_no"]), self.find(str(given["out_trade_no"]))
+            number, order = str(given["out_refund_no"]), self._orders.get(str(given["out_trade_no"]))
             amount, total = given["amount"]["refund"], given["amount"]["total"]
-            notify_url = str(given.get("notify_url") or order.notify_url)
         except (KeyError, TypeError):
             raise ChannelError(400, "PARAM_ERROR", "参数错误") from None
+        if order is None:
+            raise ChannelError(404, "RESOURCE_NOT_EXISTS", "订单不存在")
+        notify_url = str(given.get("notify_url") or order.notify_url)
         known = self._refunds.get(number)
         if known is not None:
             return known

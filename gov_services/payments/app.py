@@ -11,7 +11,7 @@ from gov_services.kit.settings import Settings, SettingsRefused
 from gov_services.payments import webhook
 from gov_services.payments.graph.schema import create_schema
 from gov_services.payments.ports import PaymentsPorts
-from gov_services.payments.service.billing import on_citizen_erased, on_fee_assessed
+from gov_services.payments.service.billing import on_citizen_erased, on_fee_assessed, on_fee_cancelled
 from gov_services.payments.service.reconciling import reconcile
 from gov_services.payments.wechat import WeChatPay
 from gov_services.payments.wechat_files import load_merchant
@@ -48,8 +48,15 @@ async def create_room(
     return foundation.room(
         PaymentsPorts(channel),
         handlers={
-            "permits.fee_assessed": Handler(purpose="fee-billing", handle=on_fee_assessed),
-            "privacy.citizen_erased": Handler(purpose="erasure-in-rooms", handle=on_citizen_erased),
+            "permits.fee_assessed": Handler(
+                purpose="fee-billing", handle=on_fee_assessed, sources=frozenset({"permits"})
+            ),
+            "permits.fee_cancelled": Handler(
+                purpose="fee-billing", handle=on_fee_cancelled, sources=frozenset({"permits"})
+            ),
+            "privacy.citizen_erased": Handler(
+                purpose="erasure-in-rooms", handle=on_citizen_erased, sources=frozenset({"privacy"})
+            ),
         },
         routes=lambda services: [
             Route(webhook.PATH, webhook.PURPOSE, webhook.notification_route(services, clock)),

@@ -56,6 +56,8 @@ class ReturnState(StrEnum):
     PENDING = "pending"
     RETURNED = "returned"
     FAILED = "failed"
+    REFUSED = "refused"
+    """The channel does not take it on, now or later: asking again with the same number is no use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ class PaymentChannel(Protocol):
         ...
 
     async def give_back(self, order: ReturnOrder) -> Return:
-        """Ask for a refund. Asking again with the same number gives nothing back twice."""
+        """Ask for a refund; REFUSED where it never will be. The same number again gives nothing back twice."""
         ...
 
     async def ask_return(self, number: str) -> Return:

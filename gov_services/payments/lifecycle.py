@@ -20,6 +20,8 @@ class BillState(StrEnum):
     REFUNDING = "refunding"
     """A refund was approved and the channel has not yet said that the money is back."""
     REFUNDED = "refunded"
+    CANCELLED = "cancelled"
+    """What it was for was taken back before anybody paid: nothing is owed."""
 
 
 class BillEvent(StrEnum):
@@ -30,6 +32,7 @@ class BillEvent(StrEnum):
     BEGIN_REFUND = "begin-refund"
     FAIL_REFUND = "fail-refund"
     COMPLETE_REFUND = "complete-refund"
+    CANCEL = "cancel"
 
 
 class PaymentState(StrEnum):
@@ -43,7 +46,7 @@ class PaymentState(StrEnum):
     """It can no longer be paid."""
     SUCCEEDED = "succeeded"
     SURPLUS = "surplus"
-    """It was paid when its bill was paid already: the money must go back."""
+    """It was paid when its bill did not need it, or with another amount: the money must go back."""
 
 
 class PaymentEvent(StrEnum):
@@ -100,9 +103,12 @@ SETTLED_PAYMENTS = (PaymentState.SUCCEEDED, PaymentState.SURPLUS)
 BILL: Mapping[tuple[BillState | None, BillEvent], BillState] = {
     (None, BillEvent.ISSUE): _B.ISSUED,
     (_B.ISSUED, BillEvent.SETTLE): _B.PAID,
+    (_B.ISSUED, BillEvent.CANCEL): _B.CANCELLED,
     (_B.PAID, BillEvent.BEGIN_REFUND): _B.REFUNDING,
     (_B.REFUNDING, BillEvent.FAIL_REFUND): _B.PAID,
     (_B.REFUNDING, BillEvent.COMPLETE_REFUND): _B.REFUNDED,
+    # Money that went back after its refund was believed failed is a fact too.
+    (_B.PAID, BillEvent.COMPLETE_REFUND): _B.REFUNDED,
 }
 
 PAYMENT: Mapping[tuple[PaymentState | None, PaymentEvent], PaymentState] = {
@@ -120,7 +126,9 @@ REFUND: Mapping[tuple[RefundState | None, RefundEvent], RefundState] = {
     (_R.REQUESTED, RefundEvent.APPROVE): _R.APPROVED,
     (_R.APPROVED, RefundEvent.SUBMIT): _R.SUBMITTED,
     (_R.SUBMITTED, RefundEvent.SUCCEED): _R.SUCCEEDED,
-    (_R.SUBMITTED, RefundEvent.FAIL): _R.FAILED,
+    # The channel may refuse for good before it takes the refund on.
+    **{(state, RefundEvent.FAIL): _R.FAILED for state in OPEN_REFUNDS},
+    (_R.FAILED, RefundEvent.SUCCEED): _R.SUCCEEDED,
 }
 
 

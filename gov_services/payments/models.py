@@ -18,6 +18,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gov_services.crypto.columns import Sealed, SealedColumn
@@ -49,7 +50,8 @@ class BillRow(Base):
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     bill_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     application_id: Mapped[UUID] = mapped_column(_ID)
-    title: Mapped[str] = mapped_column(Text)
+    titles: Mapped[dict[str, str]] = mapped_column(JSONB)
+    """What it is for, by locale."""
     amount_fen: Mapped[int] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(Text)
     issued_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
@@ -64,7 +66,7 @@ class PaymentRow(Base):
     __tablename__ = "payment"
     __table_args__ = (
         _to_bill(),
-        UniqueConstraint("citizen_id", "payment_id", "amount_fen"),
+        UniqueConstraint("citizen_id", "payment_id", "paid_fen"),
         Index("ix_payment_payment_id", "payment_id"),
         Index("uq_payment_open", "citizen_id", "bill_id", unique=True, postgresql_where=_OPEN_PAYMENT),
         Index(
@@ -90,6 +92,8 @@ class PaymentRow(Base):
     """The channel's own number of the transaction (微信支付订单号)."""
     payer_account: Mapped[Sealed | None] = mapped_column(PAYER_ACCOUNT)
     settled_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    paid_fen: Mapped[int | None] = mapped_column(Integer)
+    """What really came; another amount than `amount_fen` is surplus, whole."""
 
 
 class RefundRow(Base):
@@ -100,7 +104,7 @@ class RefundRow(Base):
         _to_bill(),
         ForeignKeyConstraint(
             ["citizen_id", "payment_id", "amount_fen"],
-            ["payments.payment.citizen_id", "payments.payment.payment_id", "payments.payment.amount_fen"],
+            ["payments.payment.citizen_id", "payments.payment.payment_id", "payments.payment.paid_fen"],
         ),
         Index("ix_refund_refund_id", "refund_id"),
         Index(

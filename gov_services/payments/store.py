@@ -85,6 +85,31 @@ async def settling_payment(session: ReadSession, *, citizen_id: UUID, bill_id: U
     return (await session.execute(query)).scalar_one_or_none()
 
 
+async def surplus_payment(session: ReadSession, *, citizen_id: UUID, bill_id: UUID) -> PaymentRow | None:
+    """The oldest payment that the bill did not need and whose money is neither back nor on its way."""
+    live = (
+        select(RefundRow.refund_id)
+        .where(
+            RefundRow.citizen_id == PaymentRow.citizen_id,
+            RefundRow.payment_id == PaymentRow.payment_id,
+            RefundRow.state.not_in(("rejected", "failed")),
+        )
+        .exists()
+    )
+    query = (
+        select(PaymentRow)
+        .where(
+            PaymentRow.citizen_id == citizen_id,
+            PaymentRow.bill_id == bill_id,
+            PaymentRow.state == "surplus",
+            ~live,
+        )
+        .order_by(PaymentRow.payment_id)
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
 async def latest_payments(session: ReadSession, *, bills: Sequence[tuple[UUID, UUID]]) -> Sequence[PaymentRow]:
     """Of each bill (citizen id, bill id) the payment that settled it, else the newest."""
     query = (

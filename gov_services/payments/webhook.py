@@ -16,7 +16,8 @@ from gov_services.kit.context import Entrance, EntranceKind
 from gov_services.kit.errors import Refusal, Unavailable
 from gov_services.payments.channel import Notification, NotificationRefused, Trade
 from gov_services.payments.ports import PaymentsPorts
-from gov_services.payments.service.settling import apply_return, id_of, log_refused_fact, settle_payment
+from gov_services.payments.service.returning import apply_return
+from gov_services.payments.service.settling import id_of, log_refused_fact, settle_payment
 from gov_services.subgraph.context import ReadContext, RoomServices
 from gov_services.subgraph.entrances import entrance_context
 from gov_services.subgraph.unit_of_work import commit

@@ -37,6 +37,11 @@ DESCRIPTION = "政务服务缴费"
 REFUND_REASON = "退费"
 ABSENT_ORDER = ("ORDER_NOT_EXIST", "ORDERNOTEXIST")
 ABSENT_REFUND = ("RESOURCE_NOT_EXISTS",)
+REFUSED_REFUND = ("PARAM_ERROR", "INVALID_REQUEST", "RESOURCE_NOT_EXISTS", "NO_AUTH", "USER_ACCOUNT_ABNORMAL")
+"""申请退款: codes after which the same request never succeeds (此状态代表退款申请失败): parameters or business rule
+violated, no such order, no right to refund it, the payer's account closed. NOT_ENOUGH is documented beside them but
+ends when the merchant's account is topped up; SYSTEM_ERROR, BIZERR_NEED_RETRY and FREQUENCY_LIMITED ask for the same
+number again; SIGN_ERROR and MCH_NOT_EXISTS are ours to repair. All of these are unavailability."""
 _ANSWER_LIMIT_BYTES = 262_144
 
 _TRADE_STATES = {
@@ -53,7 +58,8 @@ _RETURN_STATES = {
     "SUCCESS": ReturnState.RETURNED,
     "PROCESSING": ReturnState.PENDING,
     "CLOSED": ReturnState.FAILED,
-    "ABNORMAL": ReturnState.FAILED,
+    # 退款异常: the payer's bank did not take it; the merchant sends it another way, and SUCCESS follows. Not the end.
+    "ABNORMAL": ReturnState.PENDING,
 }
 _log = structlog.get_logger("gov_services.payments.wechat")
 
@@ -96,7 +102,7 @@ class WeChatPay:
                 "amount": {"total": order.amount_fen, "currency": CURRENCY},
             },
         )
-        code_url = answer.get("code_url")
+        code_url = (answer or {}).get("code_url")
         if not isinstance(code_url, str):
             raise ChannelUnavailable("no code_url in the answer")
         return code_url
@@ -104,8 +110,8 @@ class WeChatPay:
     async def ask(self, number: str) -> Trade:
         """See PaymentChannel."""
         target = f"/v3/pay/transactions/out-trade-no/{number}?mchid={self._merchant.id}"
-        answer = await self._request("GET", target, absent=ABSENT_ORDER)
-        if not answer:
+        answer = await self._request("GET", target, instead=ABSENT_ORDER)
+        if answer is None:
             return Trade(number=number, state=TradeState.ABSENT)
         trade = self._trade(answer)
         if trade.number != number:
@@ -128,13 +134,18 @@ class WeChatPay:
                 "notify_url": self._notify_url,
                 "amount": {"refund": order.amount_fen, "total": order.paid_fen, "currency": CURRENCY},
             },
+            instead=REFUSED_REFUND,
         )
+        if answer is None:
+            return Return(number=order.number, state=ReturnState.REFUSED)
         return _return(answer, "status")
 
     async def ask_return(self, number: str) -> Return:
         """See PaymentChannel."""
-        answer = await self._request("GET", f"/v3/refund/domestic/refunds/{number}", absent=ABSENT_REFUND)
-        return _return(answer, "status") if answer else Return(number=number, state=ReturnState.ABSENT)
+        answer = await self._request("GET", f"/v3/refund/domestic/refunds/{number}", instead=ABSENT_REFUND)
+        if answer is None:
+            return Return(number=number, state=ReturnState.ABSENT)
+        return _return(answer, "status")
 
     def open_notification(self, *, headers: Mapping[str, str], body: bytes, now: dt.datetime) -> Notification:
         """See PaymentChannel. 1 signature, time and certificate   2 shape   3 decryption   4 about us   5 its fact."""
@@ -182,9 +193,9 @@ class WeChatPay:
             raise ChannelUnavailable("not an order") from malformed
 
     async def _request(
-        self, method: str, target: str, content: Mapping[str, Any] | None = None, *, absent: tuple[str, ...] = ()
-    ) -> dict[str, Any]:
-        """The verified answer; empty for one without a body, and for an error whose code is among `absent`."""
+        self, method: str, target: str, content: Mapping[str, Any] | None = None, *, instead: tuple[str, ...] = ()
+    ) -> dict[str, Any] | None:
+        """The verified answer, empty for one without a body; None for an error whose code is among `instead`."""
         now = self._clock.now()
         body = b"" if content is None else canonical_json(content)
         header = authorization(
@@ -202,9 +213,9 @@ class WeChatPay:
             response = await self._http.request(method, target, content=body, headers=headers)
         except (httpx.HTTPError, OSError) as away:
             raise ChannelUnavailable(type(away).__name__) from away
-        return self._read(response, absent=absent)
+        return self._read(response, instead=instead)
 
-    def _read(self, response: httpx.Response, *, absent: tuple[str, ...]) -> dict[str, Any]:
+    def _read(self, response: httpx.Response, *, instead: tuple[str, ...]) -> dict[str, Any] | None:
         # Errors are verified as successes are: we act on some of them.
         try:
             if len(response.content) > _ANSWER_LIMIT_BYTES:
@@ -224,14 +235,16 @@ class WeChatPay:
         if response.is_success:
             return answer
         code = str(answer.get("code", ""))
-        if code in absent:
-            return {}
+        if code in instead:
+            return None
         _log.warning("the channel refused a request", status=response.status_code, code=code)
         raise ChannelUnavailable(f"refused: {code}")
 
 
 def _return(about: Mapping[str, Any], state: str) -> Return:
     try:
+        if about[state] == "ABNORMAL":
+            _log.error("a refund waits for the merchant's hand at the channel", refund=str(about["out_refund_no"]))
         return Return(
             number=str(about["out_refund_no"]),
             state=_RETURN_STATES[about[state]],

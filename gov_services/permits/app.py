@@ -16,7 +16,7 @@ from gov_services.permits.graph.schema import create_schema
 from gov_services.permits.ports import PermitsPorts
 from gov_services.permits.routes import routes
 from gov_services.permits.service.assigning import assign_waiting, on_staff_added
-from gov_services.permits.service.settling import on_bill_settled, on_citizen_erased
+from gov_services.permits.service.settling import on_bill_refunded, on_bill_settled, on_citizen_erased
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
 from gov_services.subgraph.events import Handler
@@ -50,9 +50,18 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
     return foundation.room(
         ports,
         handlers={
-            "identity.staff_added": Handler(purpose="case-assignment", handle=on_staff_added),
-            "payments.bill_settled": Handler(purpose="licence-fee-settlement", handle=on_bill_settled),
-            "privacy.citizen_erased": Handler(purpose="erasure-in-rooms", handle=on_citizen_erased),
+            "identity.staff_added": Handler(
+                purpose="case-assignment", handle=on_staff_added, sources=frozenset({"identity"})
+            ),
+            "payments.bill_settled": Handler(
+                purpose="licence-fee-settlement", handle=on_bill_settled, sources=frozenset({"payments"})
+            ),
+            "payments.bill_refunded": Handler(
+                purpose="licence-fee-settlement", handle=on_bill_refunded, sources=frozenset({"payments"})
+            ),
+            "privacy.citizen_erased": Handler(
+                purpose="erasure-in-rooms", handle=on_citizen_erased, sources=frozenset({"privacy"})
+            ),
         },
         routes=lambda services: routes(services, clock),
         jobs=[Job("assign-waiting-cases", "case-assignment", ASSIGN_EVERY_S, assign_waiting)],

@@ -42,6 +42,8 @@ class Event(StrEnum):
     ACCEPT = "accept"
     ASSESS_FEE = "assess-fee"
     SETTLE_FEE = "settle-fee"
+    REFUND_FEE = "refund-fee"
+    """The fee went back to whoever paid it: it has to be assessed anew before anything is decided."""
     RECOMMEND = "recommend"
     APPROVE = "approve"
     REJECT = "reject"
@@ -82,6 +84,8 @@ APPLICATION: Mapping[tuple[State | None, Event], State] = {
     (_S.CORRECTION_REQUESTED, _E.CORRECT): _S.ACCEPTED,
     (_S.ACCEPTED, _E.ASSESS_FEE): _S.FEE_DUE,
     (_S.FEE_DUE, _E.SETTLE_FEE): _S.UNDER_REVIEW,
+    # From FEE_DUE where the word of the refund overtook the word of the settlement.
+    **{(state, _E.REFUND_FEE): _S.ACCEPTED for state in (_S.FEE_DUE, _S.UNDER_REVIEW, _S.RECOMMENDED)},
     (_S.UNDER_REVIEW, _E.RECOMMEND): _S.RECOMMENDED,
     (_S.RECOMMENDED, _E.APPROVE): _S.ISSUED,
     (_S.ISSUED, _E.SURRENDER): _S.SURRENDERED,

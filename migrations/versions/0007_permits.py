@@ -21,6 +21,7 @@ TRANSITIONS = (
     ("correction-requested", "correct", "accepted"),
     ("accepted", "assess-fee", "fee-due"),
     ("fee-due", "settle-fee", "under-review"),
+    *((state, "refund-fee", "accepted") for state in ("fee-due", "under-review", "recommended")),
     ("under-review", "recommend", "recommended"),
     ("recommended", "approve", "issued"),
     ("issued", "surrender", "surrendered"),

@@ -17,6 +17,8 @@ BILL_EDGES = (
     ("paid", "refunding"),
     ("refunding", "paid"),
     ("refunding", "refunded"),
+    ("paid", "refunded"),
+    ("issued", "cancelled"),
 )
 PAYMENT_EDGES = (
     ("", "created"),
@@ -32,6 +34,8 @@ REFUND_EDGES = (
     ("approved", "submitted"),
     ("submitted", "succeeded"),
     ("submitted", "failed"),
+    ("approved", "failed"),
+    ("failed", "succeeded"),
 )
 
 TABLES = (
@@ -40,7 +44,7 @@ TABLES = (
       citizen_id uuid NOT NULL,
       bill_id uuid NOT NULL,
       application_id uuid NOT NULL,
-      title text NOT NULL CHECK (length(title) BETWEEN 1 AND 200),
+      titles jsonb NOT NULL,
       amount_fen integer NOT NULL CHECK (amount_fen > 0),
       state text NOT NULL,
       issued_at timestamptz NOT NULL,
@@ -48,9 +52,12 @@ TABLES = (
       settled_at timestamptz,
       receipt_number text,
       CONSTRAINT pk_bill PRIMARY KEY (citizen_id, bill_id),
-      CONSTRAINT ck_bill_state CHECK (state IN ('issued', 'paid', 'refunding', 'refunded')),
+      CONSTRAINT ck_bill_titles CHECK (
+        length(titles ->> 'zh-CN') BETWEEN 1 AND 200 AND length(titles ->> 'en') BETWEEN 1 AND 200
+        AND titles ->> 'zh-CN' IS NOT NULL AND titles ->> 'en' IS NOT NULL),
+      CONSTRAINT ck_bill_state CHECK (state IN ('issued', 'paid', 'refunding', 'refunded', 'cancelled')),
       CONSTRAINT ck_bill_settled CHECK (
-        (state = 'issued') = (settled_at IS NULL) AND (settled_at IS NULL) = (receipt_number IS NULL))
+        (state IN ('issued', 'cancelled')) = (settled_at IS NULL) AND (settled_at IS NULL) = (receipt_number IS NULL))
     )
     """,
     "CREATE INDEX ix_bill_bill_id ON payments.bill (bill_id)",
@@ -70,15 +77,17 @@ TABLES = (
       channel_transaction text,
       payer_account bytea,
       settled_at timestamptz,
+      paid_fen integer CHECK (paid_fen > 0),
       CONSTRAINT pk_payment PRIMARY KEY (citizen_id, payment_id),
       CONSTRAINT fk_payment_citizen_id_bill_id FOREIGN KEY (citizen_id, bill_id)
         REFERENCES payments.bill (citizen_id, bill_id),
-      CONSTRAINT uq_payment_citizen_id_payment_id_amount_fen UNIQUE (citizen_id, payment_id, amount_fen),
+      CONSTRAINT uq_payment_citizen_id_payment_id_paid_fen UNIQUE (citizen_id, payment_id, paid_fen),
       CONSTRAINT ck_payment_state CHECK (state IN ('created', 'awaiting', 'closed', 'succeeded', 'surplus')),
       CONSTRAINT ck_payment_awaiting CHECK (state <> 'awaiting' OR code_url IS NOT NULL),
       CONSTRAINT ck_payment_settled CHECK (
         (state IN ('succeeded', 'surplus')) = (settled_at IS NOT NULL)
-        AND (settled_at IS NULL) = (channel_transaction IS NULL))
+        AND (settled_at IS NULL) = (channel_transaction IS NULL) AND (settled_at IS NULL) = (paid_fen IS NULL)),
+      CONSTRAINT ck_payment_amount CHECK (state <> 'succeeded' OR paid_fen = amount_fen)
     )
     """,
     "CREATE INDEX ix_payment_payment_id ON payments.payment (payment_id)",
@@ -107,7 +116,7 @@ TABLES = (
       CONSTRAINT fk_refund_citizen_id_bill_id FOREIGN KEY (citizen_id, bill_id)
         REFERENCES payments.bill (citizen_id, bill_id),
       CONSTRAINT fk_refund_citizen_id_payment_id_amount_fen FOREIGN KEY (citizen_id, payment_id, amount_fen)
-        REFERENCES payments.payment (citizen_id, payment_id, amount_fen),
+        REFERENCES payments.payment (citizen_id, payment_id, paid_fen),
       CONSTRAINT ck_refund_state CHECK (
         state IN ('requested', 'rejected', 'approved', 'submitted', 'succeeded', 'failed')),
       CONSTRAINT ck_refund_two_officers CHECK (decided_by <> requested_by),
@@ -154,7 +163,8 @@ TABLES = (
         REFERENCES payments.bill (citizen_id, bill_id),
       CONSTRAINT uq_ledger_transaction_citizen_id_kind_cause_id UNIQUE (citizen_id, kind, cause_id),
       CONSTRAINT ck_ledger_transaction_kind CHECK (kind IN (
-        'bill-issued', 'payment-settled', 'payment-surplus', 'refund-approved', 'refund-paid', 'refund-failed'))
+        'bill-issued', 'bill-cancelled', 'payment-settled', 'payment-surplus', 'refund-approved', 'refund-paid',
+        'refund-failed', 'refund-paid-late', 'surplus-approved', 'surplus-failed', 'surplus-paid-late'))
     )
     """,
     """
@@ -217,7 +227,7 @@ FUNCTIONS = (
 ROLE = "payments"
 UPDATABLE = {
     "bill": "state, settled_at, receipt_number",
-    "payment": "state, code_url, next_ask_at, asks, channel_transaction, payer_account, settled_at",
+    "payment": "state, code_url, next_ask_at, asks, channel_transaction, payer_account, settled_at, paid_fen",
     "refund": "state, decided_by, decided_at, next_ask_at, asks, channel_refund, completed_at",
 }
 

@@ -26,6 +26,7 @@ from gov_services.payments.lifecycle import (
 
 CITIZEN = "01950000-0000-7000-8000-000000000001"
 OFFICERS = "'01950000-0000-7000-8000-00000000000a', '01950000-0000-7000-8000-00000000000b'"
+TITLES = '{"zh-CN": "t", "en": "t"}'
 MOMENT = "'2026-03-02T01:00:00Z'"
 
 
@@ -57,16 +58,17 @@ def _row(table: str, state: str) -> str:
     """An INSERT of a row that is in `state`, as complete as that state asks."""
     settled = state in ("succeeded", "surplus")
     if table == "bill":
-        paid = state != "issued"
+        paid = state not in ("issued", "cancelled")
         return (
-            f"INSERT INTO payments.bill VALUES ('{CITIZEN}', gen_random_uuid(), gen_random_uuid(), 't', 5, '{state}', "
-            f"{MOMENT}, {MOMENT}, {MOMENT if paid else 'NULL'}, {repr('n') if paid else 'NULL'})"
+            f"INSERT INTO payments.bill VALUES ('{CITIZEN}', gen_random_uuid(), gen_random_uuid(), "
+            f"'{TITLES}', 5, '{state}', {MOMENT}, {MOMENT}, {MOMENT if paid else 'NULL'}, "
+            f"{repr('n') if paid else 'NULL'})"
         )
     if table == "payment":
         return (
             f"INSERT INTO payments.payment SELECT citizen_id, gen_random_uuid(), bill_id, 'c', 5, '{state}', 'u', "
             f"{MOMENT}, {MOMENT}, {MOMENT}, 0, {repr('t') if settled else 'NULL'}, NULL, "
-            f"{MOMENT if settled else 'NULL'} FROM payments.bill"
+            f"{MOMENT if settled else 'NULL'}, {5 if settled else 'NULL'} FROM payments.bill"
         )
     decided = state != "requested"
     done = state in ("succeeded", "failed")
@@ -80,10 +82,11 @@ def _row(table: str, state: str) -> str:
 
 def _change(table: str, state: str) -> str:
     changes = {
-        "bill": "settled_at = CASE WHEN '{s}' = 'issued' THEN NULL ELSE now() END, "
-        "receipt_number = CASE WHEN '{s}' = 'issued' THEN NULL ELSE 'n' END",
+        "bill": "settled_at = CASE WHEN '{s}' IN ('issued', 'cancelled') THEN NULL ELSE now() END, "
+        "receipt_number = CASE WHEN '{s}' IN ('issued', 'cancelled') THEN NULL ELSE 'n' END",
         "payment": "settled_at = CASE WHEN '{s}' IN ('succeeded', 'surplus') THEN now() END, "
-        "channel_transaction = CASE WHEN '{s}' IN ('succeeded', 'surplus') THEN 't' END",
+        "channel_transaction = CASE WHEN '{s}' IN ('succeeded', 'surplus') THEN 't' END, "
+        "paid_fen = CASE WHEN '{s}' IN ('succeeded', 'surplus') THEN 5 END",
         "refund": "decided_by = CASE WHEN '{s}' <> 'requested' THEN " + OFFICERS.split(", ")[1] + "::uuid END, "
         "decided_at = CASE WHEN '{s}' <> 'requested' THEN now() END, "
         "completed_at = CASE WHEN '{s}' IN ('succeeded', 'failed') THEN now() END",

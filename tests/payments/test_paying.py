@@ -20,11 +20,11 @@ SETTLED = ["payment.begun", "payment.prepared", "payment.settled"]
 async def test_a_fee_becomes_a_bill_with_its_posting_and_a_message(city: City) -> None:
     payer = await city.register()
     bill_id = await city.assess(payer)
-    (bill,) = await city.rows("SELECT citizen_id, bill_id, title, amount_fen, state, due_at FROM payments.bill")
+    (bill,) = await city.rows("SELECT citizen_id, bill_id, titles, amount_fen, state, due_at FROM payments.bill")
     assert bill == {
         "citizen_id": payer,
         "bill_id": bill_id,
-        "title": "个体工商户登记费",
+        "titles": {"zh-CN": "个体工商户登记费", "en": "Registration fee"},
         "amount_fen": 5000,
         "state": "issued",
         "due_at": city.clock.now() + dt.timedelta(days=30),
@@ -64,7 +64,7 @@ async def test_a_payment_is_begun_prepared_paid_and_settled(city: City) -> None:
         "data": {
             "bill": {
                 "id": str(bill_id),
-                "title": "个体工商户登记费",
+                "title": "Registration fee",
                 "amount": {"amount": 5000},
                 "state": "PAID",
                 "dueAt": (city.clock.now() + dt.timedelta(days=30)).isoformat(),

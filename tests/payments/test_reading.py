@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +14,6 @@ from gov_services.consent.purposes import load_seed
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey
 from gov_services.kit.settings import PROJECT_ROOT
-from gov_services.payments import loading
 from gov_services.payments.graph.schema import create_schema
 from gov_services.subgraph.types import encode_cursor
 
@@ -91,14 +89,6 @@ async def test_entities_are_answered_one_by_one_and_never_fail_the_batch(city: C
     assert sorted(refused) == sorted((place, name, "CONSENT_REQUIRED") for place in (1, 2, 4) for name in fields)
     refusals = await city.refusals()
     assert [code for code, _ in refusals] == ["NOT_RELATED"]
-
-
-async def test_loaders_end_with_their_fetch(city: City) -> None:
-    payer = await city.register()
-    bill_id = await city.assess(payer)
-    await _entities(city, payer, bill_id)
-    gc.collect()
-    assert len(loading._loaders) == 0
 
 
 async def test_what_was_read_is_in_the_log_before_it_is_given_and_what_was_opened_follows(city: City) -> None:

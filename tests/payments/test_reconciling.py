@@ -120,15 +120,26 @@ async def test_what_is_still_open_is_asked_about_less_and_less_often(city: City)
     assert delay(100) == dt.timedelta(hours=1)
 
 
-async def test_a_wrong_amount_at_the_channel_is_refused_and_logged_by_the_job_too(city: City) -> None:
-    code_url = await _begin(city)
-    await city.scan(code_url, notifications=0, paidFen=1)
+async def test_another_amount_paid_is_kept_as_surplus_and_the_bill_can_be_paid_anew(city: City) -> None:
+    payer = await city.register()
+    bill_id = await city.assess(payer)
+    first = await city.pay_bill(citizen(payer), bill_id, "first")
+    await city.scan(first["payment"]["codeUrl"], paidFen=1, notifications=0)
     city.clock.advance(dt.timedelta(seconds=60))
     assert await _run(city) == 1
-    assert await _state(city) == "awaiting"
-    payment_id = await city.value("SELECT payment_id FROM payments.payment")
-    assert await city.refusals() == [("AMOUNT_MISMATCH", f"payment:{payment_id}")]
-    assert await city.balances() == {"receivable": 5000, "revenue": -5000}
+    assert await city.rows("SELECT state, amount_fen, paid_fen FROM payments.payment") == [
+        {"state": "surplus", "amount_fen": 5000, "paid_fen": 1}
+    ]
+    assert await city.balances() == {"receivable": 5000, "revenue": -5000, "channel": 1, "surplus": -1}
+    assert await city.value("SELECT state FROM payments.bill") == "issued"
+    again = await city.pay_bill(citizen(payer), bill_id, "first")
+    assert (again["payment"]["state"], again["payment"]["codeUrl"]) == ("SURPLUS", None)
+    second = await city.pay_bill(citizen(payer), bill_id, "second")
+    assert second["payment"]["id"] != first["payment"]["id"]
+    await city.scan(second["payment"]["codeUrl"])
+    await city.channel.idle()
+    assert await city.value("SELECT state FROM payments.bill") == "paid"
+    assert await city.balances() == {"revenue": -5000, "channel": 5001, "surplus": -1}
 
 
 async def test_while_the_channel_is_away_the_job_goes_on_later(city: City, monkeypatch: pytest.MonkeyPatch) -> None:

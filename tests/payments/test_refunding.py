@@ -51,7 +51,7 @@ async def test_one_officer_requests_another_approves_and_the_money_goes_back(cit
     assert requested["refund"]["state"] == "REQUESTED"
     assert requested["bill"] == {
         "id": str(bill_id),
-        "title": "个体工商户登记费",
+        "title": "Registration fee",
         "amount": {"amount": 5000},
         "state": "PAID",
     }
@@ -194,7 +194,8 @@ async def test_a_refund_whose_notification_was_lost_is_completed_by_asking(
     [
         (ReturnState.FAILED, 5000, "failed", "paid", {"channel": 5000, "revenue": -5000}),
         (ReturnState.PENDING, 5000, "submitted", "refunding", {"channel": 5000, "refunds-payable": -5000}),
-        (ReturnState.ABSENT, 0, "submitted", "refunding", {"channel": 5000, "refunds-payable": -5000}),
+        # What the channel lost it is told again.
+        (ReturnState.ABSENT, 0, "succeeded", "refunded", {}),
         (ReturnState.RETURNED, 4999, "submitted", "refunding", {"channel": 5000, "refunds-payable": -5000}),
     ],
 )

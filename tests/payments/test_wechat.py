@@ -95,6 +95,8 @@ async def test_an_order_lives_at_the_channel(client_to: Clients, channel_keys: C
     assert (await client.give_back(asked)).state is ReturnState.PENDING
     assert (await client.give_back(asked)).state is ReturnState.RETURNED
     assert (await client.ask_return(REFUND)).state is ReturnState.RETURNED
+    unknown = ReturnOrder(number="e" * 32, order_number="d" * 32, amount_fen=100, paid_fen=100)
+    assert await client.give_back(unknown) == Return(number="e" * 32, state=ReturnState.REFUSED)
     with pytest.raises(ChannelUnavailable) as too_much:
         await client.give_back(ReturnOrder(number="f" * 32, order_number=NUMBER, amount_fen=100, paid_fen=100))
     assert too_much.value.reason == "refused: NOT_ENOUGH"

@@ -59,13 +59,13 @@ class City:
             await keys.create(session, citizen_id=citizen_id, classes=DataClass, now=self.clock.now())
         return citizen_id
 
-    async def assess(self, citizen_id: UUID, *, amount_fen: int = 5000, title: str = "个体工商户登记费") -> UUID:
+    async def assess(self, citizen_id: UUID, *, amount_fen: int = 5000, title: str = "Registration fee") -> UUID:
         """A fee assessed by permits; the id of the bill that comes of it."""
         bill_id = new_id(self.clock.now())
         body = {
             "bill_id": str(bill_id),
             "application_id": str(new_id(self.clock.now())),
-            "title": title,
+            "titles": {"zh-CN": "个体工商户登记费", "en": title},
             "amount_fen": amount_fen,
         }
         await self.tell("permits.fee_assessed", citizen_id, body)
@@ -74,7 +74,9 @@ class City:
     async def tell(self, kind: str, citizen_id: UUID | None, body: dict[str, Any]) -> bool:
         """Deliver an event to the room."""
         now = self.clock.now()
-        event = Event(id=new_id(now), source="permits", type=kind, citizen_id=citizen_id, body=body, published_at=now)
+        event = Event(
+            id=new_id(now), source=kind.partition(".")[0], type=kind, citizen_id=citizen_id, body=body, published_at=now
+        )
         return await self.room.receive(event.encode())
 
     async def ask(self, actor: Actor, name: str, variables: dict[str, Any], *, reason: str | None = None) -> Any:

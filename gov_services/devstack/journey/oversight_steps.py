@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from gov_services.devstack.journey.account_steps import consent_to, refresh
 from gov_services.devstack.journey.permit_steps import open_case
@@ -25,7 +26,7 @@ async def ask_adult(town: Town) -> Told:
     async def told() -> str | None:
         nodes = (await town.ask(town.citizen, "Messages"))["messages"]["nodes"]
         texts = [node["text"] for node in nodes if node["code"] == "disclosure.made"]
-        return next((text for text in texts if "riverside-bank" in text), None)
+        return next((text for text in texts if "Riverside Bank" in text), None)
 
     message = await town.until("the message about the bank", told)
     return Told({"answer": data, "message": message}, ["adult: yes (no birth date)", f"message: {message}"])
@@ -40,7 +41,7 @@ async def read_history(town: Town) -> Told:
         return answer["data"]["accessProof"] if answer.get("data") else None
 
     proof = await town.until("the proof", proved)
-    nodes = (await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"]["nodes"]
+    nodes = _nodes((await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"])
     others = [node for node in nodes if node["actor"] != "citizen" and node["fields"]]
     lines = [f"{len(nodes)} newest entries; those of others, of which fields:", *map(_line, others)]
     lines.append(f"proof of entry {entry['number']}:")
@@ -48,9 +49,13 @@ async def read_history(town: Town) -> Told:
     return Told({"history": nodes, "proof": proof}, lines)
 
 
+def _nodes(connection: dict[str, Any]) -> list[dict[str, Any]]:
+    return [edge["node"] for edge in connection["edges"]]
+
+
 async def _banks_entry(town: Town) -> dict[str, object] | None:
-    nodes = (await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"]["nodes"]
-    return next((node for node in nodes if node["client"] == "riverside-bank" and node["kind"] == "read"), None)
+    nodes = _nodes((await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"])
+    return next((node for node in nodes if node["client"] == "riverside-bank" and node["kind"] == "READ"), None)
 
 
 def _line(node: dict[str, object]) -> str:
@@ -86,8 +91,8 @@ async def exhaust_budget(town: Town) -> Told:
     officer = town.memory["officer"] = await town.staff_member("wu.compliance")
 
     async def found() -> dict[str, object] | None:
-        nodes = (await town.ask(officer, "Findings"))["findings"]["nodes"]
-        return next((node for node in nodes if node["kind"] == "budget-exhausted"), None)
+        nodes = _nodes((await town.ask(officer, "Findings"))["findings"])
+        return next((node for node in nodes if node["kind"] == "BUDGET_EXHAUSTED"), None)
 
     finding = await town.until("the finding", found)
     lines = [f"stopped after {tried} look-ups: {answer['errors'][0]['message']}", f"finding: {finding['actor']}"]
@@ -101,7 +106,7 @@ async def narrow(town: Town) -> Told:
     if report["sound"] is not True:
         raise StepFailed(json.dumps(report))
     purpose, coordinate = "licence-review", "Citizen.phone"
-    rows = (await town.ask(officer, "FieldUse", {"purpose": purpose}))["fieldUse"]
+    rows = _nodes((await town.ask(officer, "FieldUse", {"purpose": purpose}))["fieldUse"])
     row = next(row for row in rows if row["coordinate"] == coordinate)
     if row["declared"] == 0 or row["opened"] != 0:
         raise StepFailed(f"the trail says {row}")
@@ -146,7 +151,8 @@ async def erase(town: Town) -> Told:
 
     report = await town.until("a log that verifies", sound)
     kept = [
-        f"  {item['dataClass']}: {item['law']} {item['article']}, {item['years']} years: {item['reason']}"
+        f"  {item['dataClass']}: {item['law']} {item['article']}, {item['years']} years, until {item['until']}: "
+        f"{item['reason']}"
         for item in payload["kept"]
     ]
     lines = [

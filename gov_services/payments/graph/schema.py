@@ -36,6 +36,10 @@ class RequestRefundInput:
     """Input of requestRefund."""
 
     bill_id: strawberry.ID = strawberry.field(description="The bill, whose number its payer showed.")
+    surplus: bool = strawberry.field(
+        default=False,
+        description="Not the fee, but money that came though the bill did not need it, or of another amount.",
+    )
 
 
 @strawberry.input(description="Which refund to agree to.")
@@ -147,7 +151,9 @@ class Mutation:
         info: strawberry.Info,
         input: Annotated[RequestRefundInput, strawberry.argument(description="Which bill.")],
     ) -> RequestRefundPayload | None:
-        outcome = await commit(payments_context(info), refunding.request_refund, bill_id=str(input.bill_id))
+        outcome = await commit(
+            payments_context(info), refunding.request_refund, bill_id=str(input.bill_id), surplus=input.surplus
+        )
         return RequestRefundPayload(row=outcome.result, user_errors=user_errors(outcome, info))
 
     @strawberry.mutation(description="Agree to a refund that another officer requested; the channel is told.")

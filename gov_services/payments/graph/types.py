@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
+from functools import partial
+from typing import Any
 
 import strawberry
 from strawberry.federation.schema_directives import Key
@@ -13,11 +16,13 @@ from gov_services.consent.disclosure import Disclosure
 from gov_services.consent.personal import Personal
 from gov_services.kit.ids import parse_id
 from gov_services.payments.lifecycle import PaymentState
-from gov_services.payments.loading import loaders_of
 from gov_services.payments.models import BillRow, PaymentRow, RefundRow
 from gov_services.payments.ports import PaymentsPorts
+from gov_services.payments.service import reading
 from gov_services.subgraph.context import ReadContext, require_disclosure
 from gov_services.subgraph.types import Money, PageInfo, context_of
+
+LoadOfBills = Callable[[ReadContext[PaymentsPorts], Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
 @strawberry.enum(name="BillState", description="Where a bill stands.")
@@ -26,6 +31,7 @@ class BillStateType(Enum):
     PAID = strawberry.enum_value("paid", description="It is paid.")
     REFUNDING = strawberry.enum_value("refunding", description="Its money is on the way back.")
     REFUNDED = strawberry.enum_value("refunded", description="Its money was given back.")
+    CANCELLED = strawberry.enum_value("cancelled", description="What it was for was taken back; nothing is owed.")
 
 
 @strawberry.enum(name="PaymentState", description="Where one attempt to pay stands.")
@@ -34,7 +40,7 @@ class PaymentStateType(Enum):
     AWAITING = strawberry.enum_value("awaiting", description="The code can be scanned and paid.")
     CLOSED = strawberry.enum_value("closed", description="It can no longer be paid; begin another.")
     SUCCEEDED = strawberry.enum_value("succeeded", description="It settled its bill.")
-    SURPLUS = strawberry.enum_value("surplus", description="Its bill was paid already; the money goes back.")
+    SURPLUS = strawberry.enum_value("surplus", description="Its bill did not need it; officers give it back.")
 
 
 @strawberry.enum(name="RefundState", description="Where a refund stands.")
@@ -145,14 +151,15 @@ class Bill:
         """A bill that another room names. One that is not there and one that may not be read look alike."""
         ctx = payments_context(info)
         identifier = parse_id(str(id))
-        row = await loaders_of(ctx).bills.load(identifier) if identifier else None
+        load = ctx.loader("payments.bill", partial(reading.load_bills, ctx))
+        row = await load.load(identifier) if identifier else None
         disclosure = await ctx.entity_disclosure(row.citizen_id, case_id=ctx.case_id) if row else None
         return cls(id=id, row=row if disclosure else None, disclosure=disclosure)
 
     @strawberry.field(description="What it is for.", directives=[Personal(category="payment", sensitivity="general")])
-    def title(self) -> str | None:
+    def title(self, info: strawberry.Info) -> str | None:
         row, disclosure = self._known()
-        return disclosure.release("Bill.title", row.title)
+        return disclosure.release("Bill.title", row.titles[payments_context(info).call.locale])
 
     @strawberry.field(description="What is owed.", directives=[Personal(category="payment", sensitivity="general")])
     def amount(self) -> Money | None:
@@ -178,20 +185,24 @@ class Bill:
 
     @strawberry.field(description="The payment that settled it, else the newest attempt.")
     async def payment(self, info: strawberry.Info) -> Payment | None:
-        row, disclosure = self._known()
-        payment = await loaders_of(payments_context(info)).payments.load((row.citizen_id, row.bill_id))
+        _, disclosure = self._known()
+        payment = await self._load(info, "payment", reading.load_payments)
         return Payment(row=payment, disclosure=disclosure) if payment else None
 
     @strawberry.field(description="The newest refund of it.")
     async def refund(self, info: strawberry.Info) -> Refund | None:
-        row, _ = self._known()
-        refund = await loaders_of(payments_context(info)).refunds.load((row.citizen_id, row.bill_id))
+        refund = await self._load(info, "refund", reading.load_refunds)
         return Refund(row=refund) if refund else None
 
     def _known(self) -> tuple[BillRow, Disclosure]:
         disclosure = require_disclosure(self.disclosure)
         assert self.row is not None  # a disclosure is about a bill that is there
         return self.row, disclosure
+
+    async def _load(self, info: strawberry.Info, name: str, load: LoadOfBills) -> Any:
+        row, _ = self._known()
+        ctx = payments_context(info)
+        return await ctx.loader(f"payments.{name}", partial(load, ctx)).load((row.citizen_id, row.bill_id))
 
 
 @strawberry.federation.type(description="One bill of a page.")

@@ -1,12 +1,14 @@
-"""Issuing bills, on the word of the room that assessed the fee; and what an erasure means here."""
+"""Issuing and cancelling bills, on the word of the room that assessed the fee; and what an erasure means here."""
 
 from __future__ import annotations
 
 import datetime as dt
 from uuid import UUID
 
+from gov_services.kit.errors import LOCALES
+from gov_services.payments import store
 from gov_services.payments.ledger import PostingKind
-from gov_services.payments.lifecycle import BILL, BillEvent, advance
+from gov_services.payments.lifecycle import BILL, BillEvent, BillState, advance
 from gov_services.payments.models import BillRow
 from gov_services.payments.money import require_amount
 from gov_services.payments.ports import PaymentsPorts
@@ -26,7 +28,7 @@ async def on_fee_assessed(ctx: WriteContext[PaymentsPorts], *, event: Event) -> 
         citizen_id=event.citizen_id,
         bill_id=UUID(event.body["bill_id"]),
         application_id=UUID(event.body["application_id"]),
-        title=str(event.body["title"]),
+        titles={locale: str(event.body["titles"][locale]) for locale in LOCALES},
         amount_fen=require_amount(event.body["amount_fen"]),
         state=advance(BILL, None, BillEvent.ISSUE).value,
         issued_at=ctx.now,
@@ -43,6 +45,29 @@ async def on_fee_assessed(ctx: WriteContext[PaymentsPorts], *, event: Event) -> 
         subject=bill.citizen_id,
         body={"code": "bill.issued", "params": {"bill_id": str(bill.bill_id)}},
     )
+
+
+async def on_fee_cancelled(ctx: WriteContext[PaymentsPorts], *, event: Event) -> None:
+    """`permits.fee_cancelled`: nothing is owed any more. The job closes an order that the channel still holds open.
+
+    A bill that was paid before we heard of it stays paid; officers give its money back.
+    """
+    if event.citizen_id is None:
+        raise ValueError("a bill is somebody's")
+    bill_id = UUID(event.body["bill_id"])
+    bill = await store.bill_for_update(ctx.session, citizen_id=event.citizen_id, bill_id=bill_id)
+    if bill is None:
+        raise ValueError("the bill is not here yet")  # events may overtake each other: this one comes again
+    if bill.state != BillState.ISSUED:
+        await ctx.record("bill.cancellation_told", subject=bill.citizen_id, object_ref=f"bill:{bill.bill_id}")
+        return
+    bill.state = advance(BILL, BillState(bill.state), BillEvent.CANCEL).value
+    await ctx.session.flush()
+    payment = await store.open_payment(ctx.session, citizen_id=bill.citizen_id, bill_id=bill.bill_id)
+    if payment is not None:
+        payment.next_ask_at = ctx.now
+    await post_fact(ctx, bill, PostingKind.BILL_CANCELLED, cause_id=bill.bill_id, amount_fen=bill.amount_fen)
+    await ctx.record("bill.cancelled", subject=bill.citizen_id, object_ref=f"bill:{bill.bill_id}")
 
 
 async def on_citizen_erased(ctx: WriteContext[PaymentsPorts], *, event: Event) -> None:

@@ -51,7 +51,7 @@ class IdempotencyConflict(UserError):
 
 
 class BillNotPayable(UserError):
-    """The bill is paid, or given back."""
+    """The bill is paid, given back, or cancelled."""
 
     code = "BILL_NOT_PAYABLE"
     messages: ClassVar[dict[str, str]] = {
@@ -115,8 +115,10 @@ async def begin_payment(ctx: WriteContext[PaymentsPorts], *, bill_id: str, idemp
 
 async def record_prepared(ctx: WriteContext[PaymentsPorts], *, payment: PaymentRow, code_url: str) -> PaymentRow:
     """Keep the address that the channel gave, unless it was kept, paid or closed meanwhile."""
-    await store.bill_for_update(ctx.session, citizen_id=payment.citizen_id, bill_id=payment.bill_id)
+    bill = await store.bill_for_update(ctx.session, citizen_id=payment.citizen_id, bill_id=payment.bill_id)
     current = await store.payment_for_update(ctx.session, citizen_id=payment.citizen_id, payment_id=payment.payment_id)
+    if bill is None or bill.state == BillState.CANCELLED:  # while the channel was asked: the job closes the order there
+        raise BillNotPayable(field="input.billId")
     if current.state == PaymentState.CREATED:
         current.state = advance(PAYMENT, PaymentState.CREATED, PaymentEvent.PREPARE).value
         current.code_url = code_url
@@ -139,6 +141,9 @@ async def _go_on(ctx: WriteContext[PaymentsPorts], used: IdempotencyRow, body_ha
     if used.body_hash != body_hash:
         raise IdempotencyConflict(field="input.idempotencyKey")
     payment = await store.payment_for_update(ctx.session, citizen_id=used.citizen_id, payment_id=used.payment_id)
+    bill = await store.bill(ctx.session, bill_id=payment.bill_id)
+    if bill is None or bill.state == BillState.CANCELLED:
+        raise BillNotPayable(field="input.billId")
     if payment.state == PaymentState.CREATED:
         payment.next_ask_at = max(payment.next_ask_at, ctx.now + FIRST_ASK_AFTER)
     await ctx.record("payment.begun_again", subject=used.citizen_id, object_ref=f"payment:{used.payment_id}")

@@ -8,11 +8,12 @@ import structlog
 
 from gov_services.kit.errors import Refusal
 from gov_services.payments import store
-from gov_services.payments.channel import ChannelUnavailable, ReturnOrder, TradeState
-from gov_services.payments.lifecycle import PaymentState, RefundState
+from gov_services.payments.channel import ChannelUnavailable, ReturnOrder, ReturnState, TradeState
+from gov_services.payments.lifecycle import BillState, PaymentState, RefundState
 from gov_services.payments.models import PaymentRow, RefundRow
 from gov_services.payments.ports import PaymentsPorts
-from gov_services.payments.service.settling import apply_return, close_payment, log_refused_fact, settle_payment
+from gov_services.payments.service.returning import apply_return
+from gov_services.payments.service.settling import close_payment, log_refused_fact, settle_payment
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import commit
 
@@ -47,13 +48,13 @@ async def settle_by_asking(ctx: ReadContext[PaymentsPorts], payment: PaymentRow)
     trade = await channel.ask(number)
     if trade.state is TradeState.PAID:
         try:
-            await commit(ctx, settle_payment, trade=trade)
+            await commit(ctx, settle_payment, trade=trade, asked=True)
         except Refusal as refusal:
             _log.error("what was paid is not what is owed", payment=str(payment.payment_id), code=refusal.code)
             await log_refused_fact(ctx, refusal, object_ref=f"payment:{payment.payment_id}")
         return
     if trade.state is TradeState.PENDING:
-        if ctx.now < payment.expires_at:
+        if ctx.now < payment.expires_at and not await _is_cancelled(ctx, payment):
             return
         # Closed at the channel first: once we call it closed, nobody can pay it any more.
         await channel.close(number)
@@ -63,25 +64,36 @@ async def settle_by_asking(ctx: ReadContext[PaymentsPorts], payment: PaymentRow)
 
 
 async def drive_refund(ctx: ReadContext[PaymentsPorts], refund: RefundRow) -> None:
-    """Submit an approved refund, or ask about a submitted one. Raises ChannelUnavailable."""
+    """Submit an approved refund, or ask about a submitted one; again where the channel lost it.
+
+    Raises ChannelUnavailable.
+    """
     await commit(ctx, note_asking_refund, refund=refund)
     number, channel = refund.refund_id.hex, ctx.ports.channel
+    order = ReturnOrder(
+        number=number, order_number=refund.payment_id.hex, amount_fen=refund.amount_fen, paid_fen=refund.amount_fen
+    )
     if refund.state == RefundState.APPROVED:
-        returned = await channel.give_back(
-            ReturnOrder(
-                number=number,
-                order_number=refund.payment_id.hex,
-                amount_fen=refund.amount_fen,
-                paid_fen=refund.amount_fen,
-            )
-        )
+        returned = await channel.give_back(order)
     else:
         returned = await channel.ask_return(number)
+        if returned.state is ReturnState.ABSENT:  # it forgot what it had taken on: the same number is safe
+            returned = await channel.give_back(order)
+    if returned.state is ReturnState.REFUSED:
+        # An earlier request of ours may have arrived all the same; then what became of it counts.
+        known = await channel.ask_return(number)
+        returned = returned if known.state is ReturnState.ABSENT else known
     try:
         await commit(ctx, apply_return, returned=returned)
     except Refusal as refusal:
         _log.error("what was given back is not what was asked", refund=str(refund.refund_id), code=refusal.code)
         await log_refused_fact(ctx, refusal, object_ref=f"refund:{refund.refund_id}")
+
+
+async def _is_cancelled(ctx: ReadContext[PaymentsPorts], payment: PaymentRow) -> bool:
+    async with ctx.reading() as session:
+        bill = await store.bill(session, bill_id=payment.bill_id)
+    return bill is not None and bill.state == BillState.CANCELLED
 
 
 async def note_asking_payment(ctx: WriteContext[PaymentsPorts], *, payment: PaymentRow) -> None:

@@ -16,11 +16,11 @@ from gov_services.payments import store
 from gov_services.payments.channel import ChannelUnavailable
 from gov_services.payments.ledger import PostingKind
 from gov_services.payments.lifecycle import BILL, REFUND, BillEvent, BillState, RefundEvent, RefundState, advance
-from gov_services.payments.models import BillRow, RefundRow
+from gov_services.payments.models import BillRow, PaymentRow, RefundRow
 from gov_services.payments.ports import PaymentsPorts
 from gov_services.payments.service.posting import post_fact
 from gov_services.payments.service.reconciling import delay, drive_refund
-from gov_services.payments.service.settling import lock_refund
+from gov_services.payments.service.returning import LockedRefund, lock_refund
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import Outcome, commit
 
@@ -28,12 +28,12 @@ _log = structlog.get_logger("gov_services.payments")
 
 
 class BillNotRefundable(UserError):
-    """The bill is not paid, or its money is on its way back."""
+    """The bill is not paid, there is no surplus, or the money is on its way back."""
 
     code = "BILL_NOT_REFUNDABLE"
     messages: ClassVar[dict[str, str]] = {
-        "zh-CN": "该缴款单未缴费、已退费或正在退费。",
-        "en": "This bill is not paid, or its money is going back already.",
+        "zh-CN": "该缴款单没有可退的款项,或正在退费。",
+        "en": "There is no such money on this bill, or it is going back already.",
     }
 
 
@@ -47,8 +47,8 @@ class SecondOfficerNeeded(UserError):
     }
 
 
-async def request_refund(ctx: WriteContext[PaymentsPorts], *, bill_id: str) -> RefundRow:
-    """The first officer's word. Raises NotFound, BillNotRefundable."""
+async def request_refund(ctx: WriteContext[PaymentsPorts], *, bill_id: str, surplus: bool = False) -> RefundRow:
+    """The first officer's word: the fee, or money that the bill did not need. Raises NotFound, BillNotRefundable."""
     staff_id, identifier = ctx.staff_id(), parse_id(bill_id)
     known = await store.bill(ctx.session, bill_id=identifier) if identifier else None
     await ctx.disclosure(
@@ -56,18 +56,16 @@ async def request_refund(ctx: WriteContext[PaymentsPorts], *, bill_id: str) -> R
     )
     assert known is not None  # disclosure raises NotFound for nobody
     bill = await store.bill_for_update(ctx.session, citizen_id=known.citizen_id, bill_id=known.bill_id)
-    payment = await store.settling_payment(ctx.session, citizen_id=known.citizen_id, bill_id=known.bill_id)
-    if bill is None or bill.state != BillState.PAID or payment is None:
-        raise BillNotRefundable(field="input.billId")
-    live = await store.live_refund(ctx.session, citizen_id=bill.citizen_id, payment_id=payment.payment_id)
-    if live is not None:
+    assert bill is not None  # bills are never removed
+    payment = await _surplus_of(ctx, bill) if surplus else await _fee_of(ctx, bill)
+    if payment is None or payment.paid_fen is None:
         raise BillNotRefundable(field="input.billId")
     refund = RefundRow(
         citizen_id=bill.citizen_id,
         refund_id=new_id(ctx.now),
         bill_id=bill.bill_id,
         payment_id=payment.payment_id,
-        amount_fen=payment.amount_fen,
+        amount_fen=payment.paid_fen,
         state=advance(REFUND, None, RefundEvent.REQUEST).value,
         requested_by=staff_id,
         requested_at=ctx.now,
@@ -93,35 +91,52 @@ async def approve_refund(ctx: ReadContext[PaymentsPorts], *, refund_id: str) -> 
 
 async def decide_to_approve(ctx: WriteContext[PaymentsPorts], *, refund_id: str) -> RefundRow:
     """Raises NotFound, SecondOfficerNeeded, IllegalPaymentChange."""
-    bill, refund = await _for_decision(ctx, refund_id)
+    locked = await _for_decision(ctx, refund_id)
+    bill, refund = locked.bill, locked.refund
     refund.state = advance(REFUND, RefundState(refund.state), RefundEvent.APPROVE, field="input.refundId").value
     refund.next_ask_at = ctx.now + delay(0)
-    bill.state = advance(BILL, BillState(bill.state), BillEvent.BEGIN_REFUND, field="input.refundId").value
+    if not locked.surplus:
+        bill.state = advance(BILL, BillState(bill.state), BillEvent.BEGIN_REFUND, field="input.refundId").value
     await ctx.session.flush()
-    await post_fact(ctx, bill, PostingKind.REFUND_APPROVED, cause_id=refund.refund_id, amount_fen=refund.amount_fen)
+    kind = PostingKind.SURPLUS_APPROVED if locked.surplus else PostingKind.REFUND_APPROVED
+    await post_fact(ctx, bill, kind, cause_id=refund.refund_id, amount_fen=refund.amount_fen)
     await ctx.record("refund.approved", subject=bill.citizen_id, object_ref=f"refund:{refund.refund_id}")
     return refund
 
 
 async def reject_refund(ctx: WriteContext[PaymentsPorts], *, refund_id: str) -> RefundRow:
     """The second officer says no. Raises NotFound, SecondOfficerNeeded, IllegalPaymentChange."""
-    bill, refund = await _for_decision(ctx, refund_id)
+    refund = (await _for_decision(ctx, refund_id)).refund
     refund.state = advance(REFUND, RefundState(refund.state), RefundEvent.REJECT, field="input.refundId").value
-    await ctx.record("refund.rejected", subject=bill.citizen_id, object_ref=f"refund:{refund.refund_id}")
+    await ctx.record("refund.rejected", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
     return refund
 
 
-async def _for_decision(ctx: WriteContext[PaymentsPorts], refund_id: str) -> tuple[BillRow, RefundRow]:
+async def _fee_of(ctx: WriteContext[PaymentsPorts], bill: BillRow) -> PaymentRow | None:
+    """The payment that settled the bill, if its money is all there."""
+    payment = await store.settling_payment(ctx.session, citizen_id=bill.citizen_id, bill_id=bill.bill_id)
+    if payment is None or bill.state != BillState.PAID:
+        return None
+    live = await store.live_refund(ctx.session, citizen_id=bill.citizen_id, payment_id=payment.payment_id)
+    return payment if live is None else None
+
+
+async def _surplus_of(ctx: WriteContext[PaymentsPorts], bill: BillRow) -> PaymentRow | None:
+    return await store.surplus_payment(ctx.session, citizen_id=bill.citizen_id, bill_id=bill.bill_id)
+
+
+async def _for_decision(ctx: WriteContext[PaymentsPorts], refund_id: str) -> LockedRefund:
     staff_id, identifier = ctx.staff_id(), parse_id(refund_id)
     known = await store.refund(ctx.session, refund_id=identifier) if identifier else None
     await ctx.disclosure(
         known.citizen_id if known else None, presented=True, object_ref=f"refund:{known.refund_id}" if known else None
     )
     assert known is not None  # disclosure raises NotFound for nobody
-    bill, refund = await lock_refund(ctx, known)
+    locked = await lock_refund(ctx, known)
+    refund = locked.refund
     if refund.requested_by == staff_id:
         raise SecondOfficerNeeded(field="input.refundId")
     if refund.state == RefundState.REQUESTED:
         refund.decided_by = staff_id
         refund.decided_at = ctx.now
-    return bill, refund
+    return locked

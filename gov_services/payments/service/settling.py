@@ -1,6 +1,6 @@
-"""What the channel says becomes our fact: a payment settled or closed, a refund paid out or failed. Once each.
+"""What the channel says of payments becomes our fact: settled, surplus or closed. Once each. Refunds: returning.
 
-Whatever changes a payment or a refund locks its bill first, so that two facts about one bill come one after the other.
+Whatever changes a payment locks its bill first, so that two facts about one bill come one after the other.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ from dataclasses import replace
 from typing import ClassVar
 from uuid import UUID
 
+import structlog
+
 from gov_services.audit.entry import EntryKind
 from gov_services.consent.entries import entry_for
 from gov_services.kit.errors import NotFound, Refusal, ServiceError
 from gov_services.payments import store
-from gov_services.payments.channel import NotificationRefused, Return, ReturnState, Trade, TradeState
+from gov_services.payments.channel import NotificationRefused, Trade, TradeState
 from gov_services.payments.ledger import PostingKind
 from gov_services.payments.lifecycle import (
     BILL,
     OPEN_PAYMENTS,
-    OPEN_REFUNDS,
     PAYMENT,
-    REFUND,
     SETTLED_PAYMENTS,
     BillEvent,
     BillState,
     PaymentEvent,
     PaymentState,
-    RefundEvent,
-    RefundState,
     advance,
 )
-from gov_services.payments.models import PAYER_ACCOUNT, BillRow, PaymentRow, RefundRow
+from gov_services.payments.models import PAYER_ACCOUNT, BillRow, PaymentRow
 from gov_services.payments.money import CURRENCY
 from gov_services.payments.ports import PaymentsPorts
 from gov_services.payments.service.posting import post_fact
 from gov_services.subgraph.context import ReadContext, WriteContext
+
+_log = structlog.get_logger("gov_services.payments")
 
 
 class AmountMismatch(Refusal):
@@ -48,10 +48,15 @@ class AmountMismatch(Refusal):
     }
 
 
-async def settle_payment(ctx: WriteContext[PaymentsPorts], *, trade: Trade, notification_id: str | None = None) -> None:
+async def settle_payment(
+    ctx: WriteContext[PaymentsPorts], *, trade: Trade, notification_id: str | None = None, asked: bool = False
+) -> None:
     """Settle what the channel says was paid. Raises NotificationRefused, AmountMismatch; then nothing changes.
 
-    1 an order of ours   2 the notification is new   3 not settled yet   4 amount and currency are ours
+    1 an order of ours   2 the notification is new   3 not settled yet   4 currency and amount are ours
+
+    Of another amount in our currency a notification is not believed; the answer to our own question (`asked`) is. Then
+    the money has come, settles nothing, and is surplus, so that the bill can be paid anew.
     """
     # (1)
     payment_id = id_of(trade.number)
@@ -60,7 +65,7 @@ async def settle_payment(ctx: WriteContext[PaymentsPorts], *, trade: Trade, noti
         raise NotificationRefused("no payment of ours")
     bill, payment = await _lock_payment(ctx, known)
     # (2)
-    fresh = await _is_new(ctx, notification_id)
+    fresh = await is_new(ctx, notification_id)
     # (3)
     if PaymentState(payment.state) in SETTLED_PAYMENTS and payment.channel_transaction != trade.transaction:
         raise AmountMismatch
@@ -68,9 +73,10 @@ async def settle_payment(ctx: WriteContext[PaymentsPorts], *, trade: Trade, noti
         await ctx.record("payment.told_again", subject=bill.citizen_id, object_ref=f"payment:{payment.payment_id}")
         return
     # (4)
-    if (trade.amount_fen, trade.currency) != (payment.amount_fen, CURRENCY):
+    ours = trade.amount_fen == payment.amount_fen
+    if trade.currency != CURRENCY or trade.amount_fen < 1 or not (ours or asked):
         raise AmountMismatch
-    if bill.state == BillState.ISSUED:
+    if ours and bill.state == BillState.ISSUED:
         await _settle(ctx, bill, payment, trade)
     else:
         await _keep_surplus(ctx, bill, payment, trade)
@@ -88,42 +94,6 @@ async def close_payment(
     else:
         action = "payment.told_again"
     await ctx.record(action, subject=current.citizen_id, object_ref=f"payment:{current.payment_id}")
-
-
-async def apply_return(
-    ctx: WriteContext[PaymentsPorts], *, returned: Return, notification_id: str | None = None
-) -> RefundRow:
-    """Take what the channel says of a refund. Raises NotificationRefused, AmountMismatch; then nothing changes."""
-    refund_id = id_of(returned.number)
-    known = await store.refund(ctx.session, refund_id=refund_id) if refund_id else None
-    if known is None:
-        raise NotificationRefused("no refund of ours")
-    bill, refund = await lock_refund(ctx, known)
-    fresh = await _is_new(ctx, notification_id)
-    if RefundState(refund.state) not in OPEN_REFUNDS or not fresh or returned.state is ReturnState.ABSENT:
-        await ctx.record("refund.told_again", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
-        return refund
-    if returned.amount_fen != refund.amount_fen:
-        raise AmountMismatch
-    if refund.state == RefundState.APPROVED:
-        refund.state = advance(REFUND, RefundState.APPROVED, RefundEvent.SUBMIT).value
-        refund.channel_refund = returned.channel_refund
-        await ctx.session.flush()  # each edge on its own, as the database's table has them
-        await ctx.record("refund.submitted", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
-    if returned.state is ReturnState.RETURNED:
-        await _complete(ctx, bill, refund)
-    elif returned.state is ReturnState.FAILED:
-        await _fail(ctx, bill, refund)
-    elif not ctx.changes.entries:
-        await ctx.record("refund.told_again", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
-    return refund
-
-
-async def lock_refund(ctx: WriteContext[PaymentsPorts], refund: RefundRow) -> tuple[BillRow, RefundRow]:
-    """The refund's bill and the refund, locked in that order and read anew."""
-    bill = await store.bill_for_update(ctx.session, citizen_id=refund.citizen_id, bill_id=refund.bill_id)
-    assert bill is not None  # a foreign key says so
-    return bill, await store.refund_for_update(ctx.session, citizen_id=refund.citizen_id, refund_id=refund.refund_id)
 
 
 async def log_refused_fact(ctx: ReadContext[PaymentsPorts], error: ServiceError, *, object_ref: str | None) -> None:
@@ -176,12 +146,15 @@ async def _settle(ctx: WriteContext[PaymentsPorts], bill: BillRow, payment: Paym
 async def _keep_surplus(ctx: WriteContext[PaymentsPorts], bill: BillRow, payment: PaymentRow, trade: Trade) -> None:
     payment.state = advance(PAYMENT, PaymentState(payment.state), PaymentEvent.SETTLE_SURPLUS).value
     await _note_money(ctx, payment, trade)
-    await post_fact(ctx, bill, PostingKind.PAYMENT_SURPLUS, cause_id=payment.payment_id, amount_fen=payment.amount_fen)
+    if trade.amount_fen != payment.amount_fen:
+        _log.error("what was paid is not what is owed", payment=str(payment.payment_id), paid_fen=trade.amount_fen)
+    await post_fact(ctx, bill, PostingKind.PAYMENT_SURPLUS, cause_id=payment.payment_id, amount_fen=trade.amount_fen)
     await ctx.record("payment.surplus", subject=bill.citizen_id, object_ref=f"payment:{payment.payment_id}")
 
 
 async def _note_money(ctx: WriteContext[PaymentsPorts], payment: PaymentRow, trade: Trade) -> None:
     payment.settled_at = ctx.now
+    payment.paid_fen = trade.amount_fen
     payment.channel_transaction = trade.transaction
     if trade.payer_account is None:
         return
@@ -192,27 +165,6 @@ async def _note_money(ctx: WriteContext[PaymentsPorts], payment: PaymentRow, tra
     payment.payer_account = sealer.seal(PAYER_ACCOUNT, row_id=payment.payment_id, value=trade.payer_account)
 
 
-async def _complete(ctx: WriteContext[PaymentsPorts], bill: BillRow, refund: RefundRow) -> None:
-    refund.state = advance(REFUND, RefundState(refund.state), RefundEvent.SUCCEED).value
-    refund.completed_at = ctx.now
-    bill.state = advance(BILL, BillState(bill.state), BillEvent.COMPLETE_REFUND).value
-    await post_fact(ctx, bill, PostingKind.REFUND_PAID, cause_id=refund.refund_id, amount_fen=refund.amount_fen)
-    await ctx.record("refund.succeeded", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
-    await ctx.publish(
-        "message.requested",
-        subject=bill.citizen_id,
-        body={"code": "bill.refunded", "params": {"bill_id": str(bill.bill_id)}},
-    )
-
-
-async def _fail(ctx: WriteContext[PaymentsPorts], bill: BillRow, refund: RefundRow) -> None:
-    refund.state = advance(REFUND, RefundState(refund.state), RefundEvent.FAIL).value
-    refund.completed_at = ctx.now
-    bill.state = advance(BILL, BillState(bill.state), BillEvent.FAIL_REFUND).value
-    await post_fact(ctx, bill, PostingKind.REFUND_FAILED, cause_id=refund.refund_id, amount_fen=refund.amount_fen)
-    await ctx.record("refund.failed", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
-
-
 async def _lock_payment(ctx: WriteContext[PaymentsPorts], payment: PaymentRow) -> tuple[BillRow, PaymentRow]:
     bill = await store.bill_for_update(ctx.session, citizen_id=payment.citizen_id, bill_id=payment.bill_id)
     assert bill is not None  # a foreign key says so
@@ -221,7 +173,8 @@ async def _lock_payment(ctx: WriteContext[PaymentsPorts], payment: PaymentRow) -
     )
 
 
-async def _is_new(ctx: WriteContext[PaymentsPorts], notification_id: str | None) -> bool:
+async def is_new(ctx: WriteContext[PaymentsPorts], notification_id: str | None) -> bool:
+    """Take the notification into the inbox; False where it had its effect. An answer to our question is always new."""
     if notification_id is None:
         return True
     return await store.first_notification(

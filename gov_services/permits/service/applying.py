@@ -32,7 +32,6 @@ COLUMNS = {
     "applicantName": ("applicant_name", APPLICANT_NAME),
 }
 """Field of the graph → attribute and sealed column."""
-CORRECTABLE = ("businessName", "businessAddress", "scope")
 
 
 class ServiceUnknown(UserError):
@@ -119,6 +118,11 @@ async def submit_application(ctx: Context, *, application_id: str) -> Applicatio
     move(ctx, row, Event.SUBMIT)
     row.submitted_at = ctx.now
     await ctx.record("application.submitted", subject=row.citizen_id, object_ref=object_of(row))
+    await ctx.publish(
+        "permits.application_submitted",
+        subject=row.citizen_id,
+        body={"application_id": str(row.application_id)},
+    )
     return row
 
 
@@ -158,8 +162,15 @@ async def correct_application(ctx: Context, *, application_id: str, values: Mapp
 async def withdraw_application(ctx: Context, *, application_id: str) -> ApplicationRow:
     """Take it back before it is decided. Raises NotFound, IllegalApplicationChange."""
     row = await own_application(ctx, application_id)
+    unpaid = row.state == State.FEE_DUE
     move(ctx, row, Event.WITHDRAW)
     await close_case(ctx, row)
+    if unpaid:
+        await ctx.publish(
+            "permits.fee_cancelled",
+            subject=row.citizen_id,
+            body={"bill_id": str(row.bill_id), "application_id": str(row.application_id)},
+        )
     await ctx.record("application.withdrawn", subject=row.citizen_id, object_ref=object_of(row))
     return row
 

@@ -107,7 +107,7 @@ async def assess_fee(ctx: Context, *, application_id: str) -> ApplicationRow:
         body={
             "bill_id": str(row.bill_id),
             "application_id": str(row.application_id),
-            "title": service.fee_titles["zh-CN"],
+            "titles": dict(service.fee_titles),
             "amount_fen": row.fee_fen,
         },
     )

@@ -1,4 +1,4 @@
-"""What payments tells: a fee was paid. And what an erasure means here."""
+"""What payments tells: a fee was paid, or given back. And what an erasure means here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gov_services.permits.service.assigning import assign_approver
 from gov_services.permits.service.moving import Context, move
 from gov_services.subgraph.events import Event
 
+_RESTING_ON_FEE = (State.FEE_DUE, State.UNDER_REVIEW, State.RECOMMENDED)
 _log = structlog.get_logger("gov_services.permits")
 
 
@@ -39,9 +40,28 @@ async def on_bill_settled(ctx: Context, *, event: Event) -> None:
     if row is not None and row.state == State.FEE_DUE and (row.bill_id, row.fee_fen) == (bill_id, amount_fen):
         await assign_approver(ctx, row)
         move(ctx, row, Step.SETTLE_FEE)
+        action = "application.fee-settled"
     else:
+        action = "application.settlement-told"
         _log.warning("a settlement moves no case", bill=str(bill_id), application=str(application_id))
-    await ctx.record("application.fee-settled", subject=event.citizen_id, object_ref=f"application:{application_id}")
+    await ctx.record(action, subject=event.citizen_id, object_ref=f"application:{application_id}")
+
+
+async def on_bill_refunded(ctx: Context, *, event: Event) -> None:
+    """`payments.bill_refunded`: a case that rests on this fee and is not decided goes back to before it was assessed.
+
+    What is decided stays decided; a bill that the case does not rest on any more moves nothing.
+    """
+    if event.citizen_id is None:
+        raise ValueError("a bill is somebody's")
+    bill_id, application_id = UUID(event.body["bill_id"]), UUID(event.body["application_id"])
+    row = await store.application_for_update(ctx.session, citizen_id=event.citizen_id, application_id=application_id)
+    action = "application.refund-told"
+    if row is not None and row.bill_id == bill_id and row.state in _RESTING_ON_FEE:
+        move(ctx, row, Step.REFUND_FEE)
+        row.bill_id = row.fee_fen = row.recommended_by = None
+        action = "application.fee-refunded"
+    await ctx.record(action, subject=event.citizen_id, object_ref=f"application:{application_id}")
 
 
 async def on_citizen_erased(ctx: Context, *, event: Event) -> None:
