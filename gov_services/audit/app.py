@@ -29,7 +29,7 @@ from gov_services.kit.settings import Settings
 TILE_WIDTH = 256
 TILE_HEIGHT = 8
 _PLACE = re.compile(
-    r"/?(?P<level>[0-5]?[0-9]|entries)/(?P<index>(?:x[0-9]{3}/)*[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
+    r"/?(?P<level>[0-5]?[0-9]|entries)/(?P<index>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
 )
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _BRIEFLY = {"Cache-Control": "public, max-age=1"}

@@ -19,6 +19,9 @@ SALT_BYTES = 32
 BODY_LIMIT_BYTES = 65_535
 """What an entry of a C2SP tile may hold; nothing honest comes near it."""
 
+TEXT_LIMIT_BYTES = 500
+"""What an index over the log takes with ease, and far more than honest names need."""
+
 
 class EntryMalformed(ValueError):
     """The values, or the bytes, are not those of an entry."""
@@ -90,6 +93,12 @@ class Entry:
             raise EntryMalformed("a refusal says why")
         if self.count < 1:
             raise EntryMalformed("an entry stands for one event at least")
+        searched_by = (self.room, self.actor, self.client, self.purpose, self.code, self.object)
+        for said in (*searched_by, *(part for pair in self.coordinates for part in pair)):
+            if said is not None and len(said.encode(errors="replace")) > TEXT_LIMIT_BYTES:
+                raise EntryMalformed(f"what is searched by is at most {TEXT_LIMIT_BYTES} bytes")
+        if len(self.subject_tag or b"") > TEXT_LIMIT_BYTES:
+            raise EntryMalformed("a tag is short")
 
     def canonical(self) -> bytes:
         """The one text of this entry, UTF-8. Raises EntryMalformed for text that no database column could hold."""

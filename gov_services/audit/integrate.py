@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -65,7 +66,7 @@ class Integrator:
         origin: str,
         published: Path | None = None,
     ) -> None:
-        """`keys` verify earlier checkpoints; `published` is a directory where the last one is kept, by log id."""
+        """`keys` verify earlier checkpoints; `published` is a directory where the last one is kept, by origin."""
         self._database = database
         self._key = key
         self._clock = clock
@@ -98,7 +99,7 @@ class Integrator:
                 return None
             note, log_id, more, size = step
             if note is not None and self._published is not None:
-                await asyncio.to_thread(_remember, self._published / f"{log_id}.checkpoint", note)
+                await asyncio.to_thread(remember, self._published, self._origin, note, log_id)
             added += more
             if more < LEAF_BATCH:
                 break
@@ -108,8 +109,10 @@ class Integrator:
         numbered = 0
         for _ in range(BATCHES_A_RUN):
             async with self._database.writing() as session:
-                moved = await store.move_pending(session, batch=PENDING_BATCH)
-            numbered += moved
+                moved, set_aside = await store.move_pending(session, batch=PENDING_BATCH)
+            if set_aside:
+                _log.critical("entries set aside that cannot be numbered", entries=set_aside)
+            numbered += moved - set_aside
             if moved < PENDING_BATCH:
                 break
         return numbered
@@ -152,9 +155,15 @@ class Integrator:
     async def _require_published(self, session: ReadSession, log_id: UUID, size: int) -> None:
         if self._published is None:
             return
-        note = await asyncio.to_thread(_recall, self._published / f"{log_id}.checkpoint")
+        note, known = await asyncio.to_thread(recall, self._published, self._origin)
         if note is None:
             return
+        # By origin and not by the log's id, which is read from the very database that is in question.
+        if known != str(log_id):
+            raise LogInconsistent(
+                f"the published checkpoint is of log {known or 'unknown'}, the database holds {log_id}: "
+                "gov-services audit adopt-log"
+            )
         told = open_checkpoint(note, self._keys, origin=self._origin)
         if told.size > size:
             raise LogInconsistent(f"a checkpoint of {told.size} was published, the database holds a tree of {size}")
@@ -179,12 +188,35 @@ async def _new_leaves(session: ReadSession, tree: _Tree) -> list[bytes]:
     return [leaf_hash(committed) for _, committed in rows]
 
 
-def _remember(path: Path, note: str) -> None:
+def published_path(directory: Path, origin: str) -> Path:
+    """Where the last checkpoint of the log of that name is kept. Beside it, with suffix `.log`, lies the log's id."""
+    return directory / f"{re.sub(r'[^A-Za-z0-9.-]', '_', origin)}.checkpoint"
+
+
+def remember(directory: Path, origin: str, note: str, log_id: UUID) -> None:
+    """Keep a checkpoint, and of which log it is. The id first: without it no checkpoint is continued."""
+    path = published_path(directory, origin)
     path.parent.mkdir(parents=True, exist_ok=True)
-    written = path.with_suffix(".new")
-    written.write_text(note)
+    adopt(directory, origin, log_id)
+    _replace(path, note)
+
+
+def recall(directory: Path, origin: str) -> tuple[str | None, str | None]:
+    """The checkpoint that was kept, and the id of its log; None for what is not there."""
+    path = published_path(directory, origin)
+    named = path.with_suffix(".log")
+    return path.read_text() if path.exists() else None, named.read_text().strip() if named.exists() else None
+
+
+def adopt(directory: Path, origin: str, log_id: UUID) -> None:
+    """State that the log of that id is the one whose checkpoints are kept there: once, and by an operator's order."""
+    named = published_path(directory, origin).with_suffix(".log")
+    if not named.exists() or named.read_text().strip() != str(log_id):
+        named.parent.mkdir(parents=True, exist_ok=True)
+        _replace(named, f"{log_id}\n")
+
+
+def _replace(path: Path, content: str) -> None:
+    written = path.with_name(f"{path.name}.new")
+    written.write_text(content)
     written.replace(path)
-
-
-def _recall(path: Path) -> str | None:
-    return path.read_text() if path.exists() else None

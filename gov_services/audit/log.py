@@ -15,7 +15,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gov_services.audit import store
@@ -208,17 +208,43 @@ class AuditLog:
             return True
         try:
             numbered = await self._write(entries + notes)
+        except DBAPIError as failed:
+            if _is_about_content(failed):
+                return await self._write_one_by_one(groups, notes)
+            self._fail(groups, notes, failed)
+            return False
         except BaseException as failed:  # whatever it is, nobody may go on waiting, and no note is lost
-            self._notes.extendleft(reversed(notes))
-            for group in groups:
-                if not group.done.done():
-                    group.done.set_exception(_unavailable(failed))
-            _log.error("audit log not written", room=self.room, entries=len(entries), error=repr(failed))
+            self._fail(groups, notes, failed)
             if not isinstance(failed, Exception):
                 raise
             return False
         for group in groups:
             self._answer(group, numbered)
+        return True
+
+    def _fail(self, groups: Sequence[_Group], notes: Sequence[Unnumbered], failed: BaseException) -> None:
+        self._notes.extendleft(reversed(notes))
+        for group in groups:
+            if not group.done.done():
+                group.done.set_exception(_unavailable(failed))
+        entries = sum(len(group.entries) for group in groups)
+        _log.error("audit log not written", room=self.room, entries=entries, error=repr(failed))
+
+    async def _write_one_by_one(self, groups: Sequence[_Group], notes: Sequence[Unnumbered]) -> bool:
+        """Each by itself, so that what the database does not take takes nothing with it. False while it is away."""
+        for group in groups:
+            try:
+                self._answer(group, await self._write(group.entries))
+            except (SQLAlchemyError, OSError) as failed:
+                self._fail([group], (), failed)
+        for place, note in enumerate(notes):
+            try:
+                await self._write([note])
+            except (SQLAlchemyError, OSError) as failed:
+                if not _is_about_content(failed):
+                    self._fail((), notes[place:], failed)
+                    return False
+                _log.error("audit entry not written", room=self.room, entry=note.body.decode(), error=repr(failed))
         return True
 
     def _take_groups(self) -> list[_Group]:
@@ -284,6 +310,12 @@ async def _own_connection(engine: AsyncEngine) -> AsyncConnection:
         await connection.close()
         raise
     return connection
+
+
+def _is_about_content(failed: BaseException) -> bool:
+    """Whether the database refused what an entry says, and would each time it is tried again."""
+    state = getattr(getattr(failed, "orig", None), "sqlstate", None) or ""
+    return state[:2] in ("22", "23", "54")
 
 
 def _unnumbered(entry: Entry, room: str) -> Unnumbered:

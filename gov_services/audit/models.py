@@ -76,6 +76,20 @@ class PendingRow(Base):
     placed_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
 
+class RejectedRow(Base):
+    """An entry that waited and could not be numbered, kept for whoever looks into it. Append-only."""
+
+    __tablename__ = "rejected"
+    __table_args__ = {"schema": "audit"}  # noqa: RUF012
+
+    id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    rejected_at: Mapped[dt.datetime] = mapped_column(_MOMENT, primary_key=True)
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    placed_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    reason: Mapped[str] = mapped_column(Text)
+
+
 class NodeRow(Base):
     """The hash of a complete subtree. Append-only: a complete subtree never changes."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gov_services.audit.merkle import Node
-from gov_services.audit.models import CheckpointRow, EntryRow, HeadRow, NodeRow, PendingRow
+from gov_services.audit.models import CheckpointRow, EntryRow, HeadRow, NodeRow, PendingRow, RejectedRow
 from gov_services.kit.database import ReadSession, Session
 
 LEASE = 0x676F762D6C6F6701
@@ -57,10 +57,11 @@ async def place_pending(session: Session, entry: Unnumbered) -> None:
     await session.execute(insert(PendingRow.__table__).values(values))  # type: ignore[arg-type]  # a Table, for mypy a FromClause
 
 
-async def move_pending(session: Session, *, batch: int) -> int:
-    """Number up to `batch` waiting entries; how many it were."""
-    moved = await session.execute(text("SELECT audit.move_pending(:batch)"), {"batch": batch})
-    return int(moved.scalar_one())
+async def move_pending(session: Session, *, batch: int) -> tuple[int, int]:
+    """Number up to `batch` waiting entries; how many were taken, and how many of these were set aside instead."""
+    statement = text("SELECT taken, set_aside FROM audit.move_pending(:batch)")
+    moved = (await session.execute(statement, {"batch": batch})).one()
+    return int(moved.taken), int(moved.set_aside)
 
 
 async def pending_ids(session: ReadSession, *, limit: int) -> Sequence[UUID]:
@@ -73,6 +74,12 @@ async def contradicting_pending(session: ReadSession) -> Sequence[UUID]:
     """Ids under which an entry waits that says something else than the numbered entry of that id."""
     query = select(PendingRow.id).join(EntryRow, EntryRow.id == PendingRow.id).where(EntryRow.body != PendingRow.body)
     return (await session.execute(query)).scalars().all()
+
+
+async def rejected(session: ReadSession) -> Sequence[tuple[UUID, str]]:
+    """(id, reason) of entries that were set aside, oldest first."""
+    query = select(RejectedRow.id, RejectedRow.reason).order_by(RejectedRow.rejected_at)
+    return [(entry_id, reason) for entry_id, reason in await session.execute(query)]
 
 
 async def take_lease(session: Session) -> bool:

@@ -31,7 +31,7 @@ CHECKS = {
     5: "the stored tree is the tree over the entries, in their order",
     6: "every checkpoint's root is that of the tree of its size",
     7: "checkpoints that were published elsewhere are of this log",
-    8: "nothing that waits for a number contradicts an entry that has one",
+    8: "nothing that waits for a number contradicts an entry that has one, and nothing was set aside",
 }
 
 
@@ -46,6 +46,8 @@ class Fault(StrEnum):
     TREE_ALTERED = "TREE_ALTERED"
     HISTORY_REWRITTEN = "HISTORY_REWRITTEN"
     PENDING_CONTRADICTS = "PENDING_CONTRADICTS"
+    SET_ASIDE = "SET_ASIDE"
+    """An entry waited that could not be numbered: what it says is not in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,11 @@ async def verify_log(session: ReadSession, keys: VerifyKeys, *, origin: str, pub
         begin = end
     await _verify_end(walk, following)
     await _name_strayed(walk)
-    # 8. Nothing that waits contradicts what is numbered.
+    # 8. Nothing that waits contradicts what is numbered, and nothing was set aside.
     for entry_id in await store.contradicting_pending(session):
         walk.find(8, Fault.PENDING_CONTRADICTS, f"entry {entry_id}", "another entry of that id has a number")
+    for entry_id, reason in await store.rejected(session):
+        walk.find(8, Fault.SET_ASIDE, f"entry {entry_id}", reason)
     ordered = tuple(sorted(walk.findings, key=lambda one: one.check))
     return Report(following, max(0, min(walk.last_true, following)), walk.checkpoints, ordered)
 

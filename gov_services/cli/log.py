@@ -14,6 +14,7 @@ import rich_click as click
 from gov_services.audit.integrate import adopt
 from gov_services.audit.proof import Evidence, EvidenceRefused, make_evidence, verify_evidence
 from gov_services.audit.verify import Report, verify_log
+from gov_services.cli.failing import failing_in_one_line
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.database import Database
 from gov_services.kit.settings import Settings, load_settings
@@ -45,7 +46,8 @@ def audit_verify(evidence: Path | None, as_json: bool, published: tuple[Path, ..
         return
     kept = sorted((settings.runtime_directory / "log").glob("*.checkpoint"))
     notes = [path.read_text() for path in (*kept, *published)]
-    report = asyncio.run(_verify(settings, keys, notes))
+    with failing_in_one_line():
+        report = asyncio.run(_verify(settings, keys, notes))
     if as_json:
         faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in report.findings]
         click.echo(json.dumps({"entries": report.entries, "covered": report.covered, "findings": faults}))
@@ -75,7 +77,8 @@ def audit_adopt_log(log_id: UUID) -> None:
 def audit_prove(entry_id: UUID) -> None:
     """Print the evidence for one entry, to be checked by `audit verify FILE` or any RFC 6962 tool."""
     settings = load_settings()
-    evidence = asyncio.run(_prove(settings, entry_id))
+    with failing_in_one_line():
+        evidence = asyncio.run(_prove(settings, entry_id))
     if evidence is None:
         click.echo(f"gov-services: there is no entry {entry_id}", err=True)
         sys.exit(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import ClassVar
 
+import structlog
+
 from gov_services.consent import store
 from gov_services.consent.models import BundleRow
 from gov_services.consent.purposes import Bundle, parse_bundle, signed_text
@@ -23,15 +25,26 @@ class NoBundle(Unavailable):
     }
 
 
+class BundleRefused(Unavailable):
+    """What stands as the newest bundle is not the one that was signed for that place: nothing is disclosed."""
+
+    code = "POLICY_UNAVAILABLE"
+    messages: ClassVar[dict[str, str]] = NoBundle.messages
+
+
+_log = structlog.get_logger("gov_services.consent")
+
+
 class Bundles:
     """The newest bundle, asked of the database each time, so that what it took away binds the next read."""
 
     def __init__(self, keys: VerifyKeys) -> None:
         self._keys = keys
         self._verified: Bundle | None = None
+        """The newest that this process has seen; it never goes back behind it."""
 
     async def current(self, session: ReadSession) -> Bundle:
-        """The bundle in force. Raises NoBundle, SignatureRefused."""
+        """The bundle in force. Raises NoBundle, BundleRefused, SignatureRefused."""
         version = await store.newest_bundle_version(session)
         if version is None:
             raise NoBundle
@@ -39,6 +52,14 @@ class Bundles:
             row = await store.bundle(session, version=version)
             bundle = parse_bundle(row.body)
             self._keys.verify(row.key_id, signed_text(bundle), row.signature)
+            # The signature is over the version in the body: an old bundle laid down under a newer number is genuine,
+            # and would give back what was taken away since.
+            if bundle.version != row.version:
+                _log.critical("a bundle stands under another's number", signed=bundle.version, stands=row.version)
+                raise BundleRefused
+            if self._verified is not None and bundle.version < self._verified.version:
+                _log.critical("the bundle went back", seen=self._verified.version, stands=bundle.version)
+                raise BundleRefused
             self._verified = bundle
         return self._verified
 

@@ -114,7 +114,8 @@ class Disclosure:
 
         The value itself goes no further than `rule`. Raises as `open` does.
         """
-        self._require(coordinate)
+        if self._require(coordinate) is not Form.DERIVED:
+            raise PurposeNarrowed
         column, sealed = _sealed(row, attribute)
         if self._field(coordinate).derived_from != column.coordinate:
             raise BeyondDisclosure(f"{coordinate} is not derived from what {column.column_id} holds")
@@ -124,8 +125,12 @@ class Disclosure:
         return rule(self._unseal(column, sealed, row))
 
     def release(self, coordinate: str, value: Answer) -> Answer:
-        """`value`, personal but not sealed (a colour, an amount), once the decision gives it. Raises as `open` does."""
-        self._require(coordinate)
+        """`value`, personal but not sealed (a colour, an amount), once the decision gives it. Raises as `open` does.
+
+        It is given whole or not at all: what is decided to be masked is withheld.
+        """
+        if self._require(coordinate) not in (Form.PLAIN, Form.DERIVED):
+            raise PurposeNarrowed
         self._opened.add(coordinate)
         return value
 

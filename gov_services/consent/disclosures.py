@@ -9,9 +9,10 @@ from uuid import UUID
 
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.log import AuditLog
+from gov_services.consent import store
 from gov_services.consent.budgets import Budgets
 from gov_services.consent.bundles import Bundles
-from gov_services.consent.disclosure import Disclosure
+from gov_services.consent.disclosure import ConsentRequired, Disclosure
 from gov_services.consent.entries import entry_for
 from gov_services.consent.facts import gather
 from gov_services.consent.policy import Declared, DisclosureRefused, Unrelated, Withheld, admit, decide
@@ -96,6 +97,7 @@ class Disclosures:
     def on_the_way(self, coordinates: Collection[str]) -> Disclosures:
         """For what a use-case itself opens, whatever its document reads: decided, logged and noted like the rest."""
         inner = self._room.begin(self._call, coordinates)
+        inner._looked_up = self._looked_up
         self._on_the_way.append(inner)
         return inner
 
@@ -160,10 +162,16 @@ class Disclosures:
                     self._decided[subject].exception()  # a waiter that was cancelled asks no more; that is no warning
             return
         for subject, result in zip(subjects, results, strict=True):
-            if not self._decided[subject].done():
-                self._decided[subject].set_result(result)
+            future = self._decided[subject]
+            if future.done():
+                continue
+            if isinstance(result, ConsentRequired):
+                future.set_exception(result)
+                future.exception()
+            else:
+                future.set_result(result)
 
-    async def _decide(self, subjects: Sequence[Subject]) -> list[Disclosure | Unrelated]:
+    async def _decide(self, subjects: Sequence[Subject]) -> list[Disclosure | Unrelated | ConsentRequired]:
         call, room = self._call, self._room
         ids = list(dict.fromkeys(subject.citizen_id for subject in subjects))
         async with room.database.reading() as session:
@@ -191,12 +199,37 @@ class Disclosures:
             for subject, decision in zip(subjects, decisions, strict=True)
         ]
         logged = await room.audit.append(entries)
+        changed = await self._changed_meanwhile(purpose, decisions)
         return [
-            Disclosure(decision, receipt, entry, keys=gathered.keys[decision.subject_id], vocabulary=room.vocabulary)
-            if isinstance(decision, Declared)
-            else decision
+            decision
+            if isinstance(decision, Unrelated)
+            else ConsentRequired()
+            if decision.subject_id in changed
+            else Disclosure(
+                decision, receipt, entry, keys=gathered.keys[decision.subject_id], vocabulary=room.vocabulary
+            )
             for decision, entry, receipt in zip(decisions, entries, logged, strict=True)
         ]
+
+    async def _changed_meanwhile(self, purpose: Purpose, decisions: Sequence[Declared | Unrelated]) -> frozenset[UUID]:
+        """Subjects whose consent is not the one any more that was relied on.
+
+        The append takes its time, and a withdrawal that was committed meanwhile wins: the entry then says more than
+        was given.
+        """
+        relied = {
+            decision.subject_id: decision.consent_revision
+            for decision in decisions
+            if isinstance(decision, Declared) and decision.consent_revision is not None
+        }
+        if not relied:
+            return frozenset()
+        async with self._room.database.reading() as session:
+            rows = await store.standing(
+                session, citizen_ids=list(relied), purpose=purpose.code, recipient=self._call.actor.client_id
+            )
+        standing = {row.citizen_id: row.revision_id for row in rows}
+        return frozenset(subject_id for subject_id, number in relied.items() if standing.get(subject_id) != number)
 
     async def _reserve(self, purpose: Purpose, decisions: Sequence[Declared | Unrelated]) -> None:
         counted = [

@@ -9,7 +9,7 @@ from uuid import UUID
 from gov_services.consent import store
 from gov_services.consent.models import StandingRow
 from gov_services.consent.policy import Consent, Facts
-from gov_services.consent.purposes import Purpose, Relation
+from gov_services.consent.purposes import Form, Purpose, Relation
 from gov_services.crypto.data_keys import DataKey, DataKeys
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.actor import ActorKind
@@ -71,7 +71,7 @@ def _consent(row: StandingRow) -> Consent:
     return Consent(
         revision_id=row.revision_id,
         state=row.state,
-        scope=frozenset(row.scope),
+        scope={coordinate: Form(form) for coordinate, form in zip(row.scope, row.forms, strict=True)},
         notice_hash=row.notice_hash,
         expires_at=row.expires_at,
     )

@@ -50,13 +50,15 @@ async def append(
 ) -> RevisionRow:
     """Append what happened to the consent. Raises NoticeChanged, IllegalConsentChange.
 
-    The scope of the new revision is exactly `scope`: nothing of an older, wider one comes back (no resurrection).
+    The scope of the new revision is exactly `scope`, in the forms that the purpose grants now: nothing of an older,
+    wider one comes back (no resurrection), and no later, wider form is covered.
     """
     if event is ConsentEvent.GIVE and notice_hash != purpose.notice_hash():
         raise NoticeChanged(field="input.noticeHash")
     head = await store.standing_for_update(session, citizen_id=citizen_id, purpose=purpose.code, recipient=recipient)
     state = advance(ConsentState(head.state) if head else None, event)
     revision_id = new_id(now)
+    covered = sorted(set(scope))
     revision = RevisionRow(
         citizen_id=citizen_id,
         purpose=purpose.code,
@@ -65,7 +67,8 @@ async def append(
         revision_id=revision_id,
         consent_id=head.consent_id if head else revision_id,
         state=state.value,
-        scope=sorted(set(scope)),
+        scope=covered,
+        forms=[purpose.grants[coordinate].value for coordinate in covered],
         notice_hash=notice_hash,
         bundle_version=bundle.version,
         made_by=made_by,
@@ -95,6 +98,7 @@ def revision_hash(revision: RevisionRow) -> bytes:
                 "number": revision.number,
                 "state": revision.state,
                 "scope": list(revision.scope),
+                "forms": list(revision.forms),
                 "notice": revision.notice_hash.hex(),
                 "bundle": revision.bundle_version,
                 "by": revision.made_by,

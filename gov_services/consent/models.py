@@ -61,6 +61,8 @@ class RevisionRow(Base):
     """Names the consent from its first revision on, whatever becomes of it."""
     state: Mapped[str] = mapped_column(Text)
     scope: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    forms: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """Of each coordinate of the scope, what was consented to."""
     notice_hash: Mapped[bytes] = mapped_column(LargeBinary)
     bundle_version: Mapped[int] = mapped_column(Integer)
     made_by: Mapped[str] = mapped_column(Text)
@@ -84,6 +86,7 @@ class StandingRow(Base):
     consent_id: Mapped[UUID] = mapped_column(_ID, index=True)
     state: Mapped[str] = mapped_column(Text)
     scope: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    forms: Mapped[list[str]] = mapped_column(ARRAY(Text))
     notice_hash: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
     head: Mapped[bytes] = mapped_column(LargeBinary)

@@ -58,17 +58,23 @@ class Consent:
 
     revision_id: UUID
     state: str
-    scope: frozenset[str]
+    scope: Mapping[str, Form]
+    """Coordinates, each in the form that the notice named."""
     notice_hash: bytes
     expires_at: dt.datetime | None
 
-    def covers(self, coordinate: str, *, now: dt.datetime) -> bool:
-        """Whether it lets `coordinate` leave at `now`; never what the purpose has grown by since."""
-        return (
-            self.state in ("given", "renewed")
-            and (self.expires_at is None or now < self.expires_at)
-            and coordinate in self.scope
-        )
+    def narrow(self, coordinate: str, granted: Form, *, now: dt.datetime) -> Form | None:
+        """The lesser of what is `granted` and what was consented to; None where nothing may leave at `now`.
+
+        Never what the purpose has grown by since: neither another coordinate nor a wider form.
+        """
+        if self.state not in ("given", "renewed") or (self.expires_at is not None and now >= self.expires_at):
+            return None
+        consented = self.scope.get(coordinate)
+        if consented == granted:
+            return granted
+        # Of the forms only these two are more and less of the same.
+        return Form.MASKED if {consented, granted} == {Form.PLAIN, Form.MASKED} else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +195,6 @@ def _decide_one(purpose: Purpose, coordinate: str, *, consent: Consent | None, n
     if form is None or form in (Form.PREDICATE, Form.COLLECT):
         # The build refuses documents that ask beyond their purpose: a grant missing now was taken away since.
         return Withheld.PURPOSE_NARROWED
-    if purpose.basis is Basis.CONSENT and not (consent is not None and consent.covers(coordinate, now=now)):
-        return Withheld.CONSENT_REQUIRED
-    return form
+    if purpose.basis is not Basis.CONSENT:
+        return form
+    return (consent.narrow(coordinate, form, now=now) if consent else None) or Withheld.CONSENT_REQUIRED

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.consent.models import BundleRow, RelationRow, RevisionRow, StandingRow
@@ -56,17 +56,43 @@ async def end_relations(
 async def standing(
     session: ReadSession, *, citizen_ids: Sequence[UUID], purpose: str, recipient: str
 ) -> Sequence[StandingRow]:
-    """Consents of these citizens for one purpose and recipient, as they stand."""
-    query = select(StandingRow).where(
-        StandingRow.citizen_id.in_(citizen_ids), StandingRow.purpose == purpose, StandingRow.recipient == recipient
+    """Consents of these citizens for one purpose and recipient, as they stand and as their ledger has them."""
+    query = (
+        select(StandingRow)
+        .join(RevisionRow, _as_revised())
+        .where(
+            StandingRow.citizen_id.in_(citizen_ids), StandingRow.purpose == purpose, StandingRow.recipient == recipient
+        )
     )
     return (await session.execute(query)).scalars().all()
 
 
 async def standing_by_id(session: ReadSession, *, consent_id: UUID, recipient: str) -> StandingRow | None:
     """The consent of that name, if it was given to that recipient."""
-    query = select(StandingRow).where(StandingRow.consent_id == consent_id, StandingRow.recipient == recipient)
+    query = (
+        select(StandingRow)
+        .join(RevisionRow, _as_revised())
+        .where(StandingRow.consent_id == consent_id, StandingRow.recipient == recipient)
+    )
     return (await session.execute(query)).scalar_one_or_none()
+
+
+def _as_revised() -> ColumnElement[bool]:
+    """That the projection says what its revision says: a row that somebody laid there by hand opens nothing."""
+    return and_(
+        RevisionRow.citizen_id == StandingRow.citizen_id,
+        RevisionRow.purpose == StandingRow.purpose,
+        RevisionRow.recipient == StandingRow.recipient,
+        RevisionRow.number == StandingRow.number,
+        RevisionRow.hash == StandingRow.head,
+        RevisionRow.revision_id == StandingRow.revision_id,
+        RevisionRow.consent_id == StandingRow.consent_id,
+        RevisionRow.state == StandingRow.state,
+        RevisionRow.scope == StandingRow.scope,
+        RevisionRow.forms == StandingRow.forms,
+        RevisionRow.notice_hash == StandingRow.notice_hash,
+        RevisionRow.expires_at.is_not_distinct_from(StandingRow.expires_at),
+    )
 
 
 async def consents_of(session: ReadSession, *, citizen_id: UUID) -> Sequence[StandingRow]:
@@ -99,6 +125,7 @@ async def save_standing(session: Session, revision: RevisionRow) -> None:
         "consent_id": revision.consent_id,
         "state": revision.state,
         "scope": revision.scope,
+        "forms": revision.forms,
         "notice_hash": revision.notice_hash,
         "expires_at": revision.expires_at,
         "head": revision.hash,

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 STAR = "*"
+LAST_DISTRICT = 20
+"""A district that is named later in an address is part of something smaller."""
+NO_DISTRICT = frozenset(f"{kind}区" for kind in "小社园校厂宿住活属墅景片")
+"""Compounds, campuses and works end in 区 too, and are where a person lives: 小区, 社区, 园区, 校区 …"""
+SHORT_ADDRESS = 12
 
 
 def name(value: str) -> str:
@@ -32,12 +37,11 @@ def phone(value: str) -> str:
 
 
 def address(value: str) -> str:
-    """Down to the county or district, or the first six characters."""
-    for mark in ("区", "县", "旗"):
-        place = value.find(mark, 1)
-        if 0 < place <= 20:
+    """Down to the county or district; without one, the first six characters of what is longer than twelve."""
+    for place, mark in enumerate(value[: LAST_DISTRICT + 1]):
+        if place and mark in "区县旗" and value[place - 1 : place + 1] not in NO_DISTRICT:
             return value[: place + 1] + STAR * 4
-    return value[:6] + STAR * 4
+    return value[:6] + STAR * 4 if len(value) > SHORT_ADDRESS else STAR * len(value)
 
 
 def date(value: str) -> str:

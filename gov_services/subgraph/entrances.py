@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
+
 from gov_services.kit.actor import ANONYMOUS, Actor, system
 from gov_services.kit.context import Call, Entrance, EntranceKind
 from gov_services.kit.errors import ServiceError
@@ -16,6 +18,7 @@ from gov_services.subgraph.events import Event, Handler, first_time
 from gov_services.subgraph.unit_of_work import log_refusal
 
 Ports = TypeVar("Ports")
+_log = structlog.get_logger("gov_services.subgraph")
 
 EVENTS_CLIENT = "events"
 JOBS_CLIENT = "jobs"
@@ -46,6 +49,10 @@ class Job:
 
 class EventUnknown(ValueError):
     """A room was sent an event that it does not handle."""
+
+
+class SourceRefused(EventUnknown):
+    """A room was sent an event by one that has no say in it."""
 
 
 class JobUnknown(ValueError):
@@ -84,12 +91,15 @@ async def receive_event(
 ) -> bool:
     """Make an event's effect, once: inbox, handler and log entry in one transaction. False where it was made before.
 
-    Raises EventUnknown, and whatever the handler raises: then nothing has changed, and the worker tries again.
+    Raises EventUnknown, SourceRefused, and whatever the handler raises: nothing has changed then, and it comes again.
     """
     event = Event.decode(content)
     handler = handlers.get(event.type)
     if handler is None:
         raise EventUnknown(event.type)
+    if event.source not in handler.sources:
+        _log.error("an event of another's was refused", event_type=event.type, source=event.source, id=str(event.id))
+        raise SourceRefused(f"{event.type} from {event.source}")
     room = services.discloser.room
     entrance = Entrance(EntranceKind.EVENT, event.type, handler.purpose)
     context = entrance_context(

@@ -65,6 +65,8 @@ class Handler:
     purpose: str
     handle: Callable[..., Awaitable[None]]
     """`async (ctx: WriteContext, *, event: Event) -> None`"""
+    sources: frozenset[str]
+    """Rooms that it takes this type of event from; what another states is refused."""
     reads: frozenset[str] = frozenset()
     """Personal coordinates that it opens on the way."""
 

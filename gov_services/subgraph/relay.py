@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, Session
 from gov_services.kit.errors import ServiceError
-from gov_services.subgraph.events import Event, event_of
+from gov_services.subgraph.events import event_of
 from gov_services.subgraph.models import OutboxRow
 
 Receive = Callable[[bytes], Awaitable[bool]]
@@ -39,15 +39,14 @@ class Relay:
         now = self._clock.now()
         async with self._database.writing() as session:
             rows = await lease_due(session, now=now)
-            events = [(event_of(row), row.attempts) for row in rows]
         delivered = 0
-        for event, attempts in events:
-            failed = await self._deliver(event)
+        for row in rows:
+            failed = await self._deliver(row)
             async with self._database.writing() as session:
                 if failed:
-                    await postpone(session, event_id=event.id, due_at=self._clock.now() + wait_after(attempts))
+                    await postpone(session, event_id=row.event_id, due_at=self._clock.now() + wait_after(row.attempts))
                 else:
-                    await mark_delivered(session, event_id=event.id, now=self._clock.now())
+                    await mark_delivered(session, event_id=row.event_id, now=self._clock.now())
                     delivered += 1
         return delivered
 
@@ -66,14 +65,19 @@ class Relay:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), idle_s)
 
-    async def _deliver(self, event: Event) -> bool:
+    async def _deliver(self, row: OutboxRow) -> bool:
+        """Give it to all that take its type; whether one did not take it."""
         failed = False
-        content = event.encode()
-        for receive in self._receivers.get(event.type, ()):
+        try:
+            content = event_of(row).encode()
+        except (ValueError, TypeError):  # one room's body that is none must not hold up everybody's events
+            _log.exception("an event cannot be read", event_type=row.type, event_id=str(row.event_id))
+            return True
+        for receive in self._receivers.get(row.type, ()):
             try:
                 await receive(content)
             except Exception:  # noqa: BLE001  whatever a receiver's failure is, the event stays ours to deliver
-                _log.warning("an event was not taken", event_type=event.type, event_id=str(event.id), exc_info=True)
+                _log.warning("an event was not taken", event_type=row.type, event_id=str(row.event_id), exc_info=True)
                 failed = True
         return failed
 

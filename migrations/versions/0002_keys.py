@@ -18,6 +18,8 @@ READERS = {
 }
 """Room → its own class. The audit class is read by all: subject tags are made with it."""
 
+ERASABLE = "data_class IN ('identity', 'health')"
+"""What an erasure destroys at once: the classes without a hold (privacy/holds.py)."""
 
 TABLE = """
     CREATE TABLE keys.data_key (
@@ -82,12 +84,14 @@ def upgrade() -> None:
     # Registration makes keys of every class; what it has made of other classes it cannot read back.
     op.execute(f"GRANT INSERT ON keys.data_key TO {role('identity')}")
     op.execute(f"CREATE POLICY made_by_identity ON keys.data_key FOR INSERT TO {role('identity')} WITH CHECK (true)")
-    # Erasure sees that keys stand, and overwrites them; it holds no key-encryption key but that of the log's class.
+    # Erasure sees that the keys stand which no law holds, and overwrites those; it holds no key-encryption key but that
+    # of the log's class. (A column grant cannot tell classes apart, so it sees wrapped keys of these two as well.)
     op.execute(f"GRANT UPDATE (wrapped, destroyed_at, reason) ON keys.data_key TO {role('privacy')}")
-    op.execute(f"CREATE POLICY seen_by_erasure ON keys.data_key FOR SELECT TO {role('privacy')} USING (true)")
+    op.execute(f"CREATE POLICY seen_by_erasure ON keys.data_key FOR SELECT TO {role('privacy')} USING ({ERASABLE})")
     op.execute(
         f"CREATE POLICY destroyed_by_privacy ON keys.data_key FOR UPDATE TO {role('privacy')} "
-        "USING (destroyed_at IS NULL) WITH CHECK (destroyed_at IS NOT NULL AND wrapped IS NULL)"
+        f"USING ({ERASABLE} AND destroyed_at IS NULL) "
+        f"WITH CHECK ({ERASABLE} AND destroyed_at IS NOT NULL AND wrapped IS NULL)"
     )
 
 

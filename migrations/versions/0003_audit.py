@@ -69,6 +69,17 @@ TABLES = (
     """,
     "CREATE INDEX ix_pending_placed_at ON audit.pending (placed_at, id)",
     """
+    CREATE TABLE audit.rejected (
+      id uuid NOT NULL,
+      rejected_at timestamptz NOT NULL,
+      salt bytea NOT NULL,
+      body bytea NOT NULL,
+      placed_at timestamptz NOT NULL,
+      reason text NOT NULL,
+      CONSTRAINT pk_rejected PRIMARY KEY (id, rejected_at)
+    )
+    """,
+    """
     CREATE TABLE audit.node (
       level integer NOT NULL CHECK (level BETWEEN 0 AND 62),
       index bigint NOT NULL CHECK (index >= 0),
@@ -118,6 +129,21 @@ FUNCTIONS = (
        CROSS JOIN LATERAL (SELECT convert_from(body, 'UTF8')::jsonb AS said OFFSET 0) AS parsed
     $$
     """,
+    # What every entry has, no longer than Entry allows it and than an index takes: one that is let in gets its number.
+    """
+    CREATE FUNCTION audit.is_whole(given audit.entry) RETURNS boolean
+    LANGUAGE sql IMMUTABLE AS $$
+      SELECT (given.id, given.at, given.room, given.kind, given.actor, given.client, given.purpose, given.outcome)
+             IS NOT NULL
+         AND given.outcome IN ('allowed', 'refused') AND isfinite(given.at)
+         AND length(given.salt) = 32 AND length(given.body) <= 65535
+         AND greatest(octet_length(given.room), octet_length(given.kind), octet_length(given.actor),
+                      octet_length(given.client), octet_length(given.purpose), octet_length(given.code),
+                      octet_length(given.object), octet_length(given.subject_tag)) <= 500
+         AND NOT EXISTS (SELECT FROM unnest(given.coordinates || given.forms) AS part
+                          WHERE part IS NULL OR octet_length(part) > 500)
+    $$
+    """,
     # A room speaks for itself only. The owner, who migrates and keeps keys, may speak for any.
     """
     CREATE FUNCTION audit.require_room(room text) RETURNS void
@@ -127,6 +153,13 @@ FUNCTIONS = (
         RAISE EXCEPTION '% writes no entries of room %', session_user, room USING ERRCODE = 'insufficient_privilege';
       END IF;
     END $$
+    """,
+    """
+    CREATE FUNCTION audit.set_aside(one audit.pending, because text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+      INSERT INTO audit.rejected (id, rejected_at, salt, body, placed_at, reason)
+      VALUES (one.id, clock_timestamp(), one.salt, one.body, one.placed_at, because)
+    $$
     """,
     # Numbers what is new among `given`, in order; an entry whose id has a number keeps it.
     """
@@ -171,6 +204,9 @@ FUNCTIONS = (
       END IF;
       given := audit.describe(salts, bodies);
       PERFORM audit.require_room(named.room) FROM (SELECT DISTINCT one.room FROM unnest(given) AS one) AS named;
+      IF NOT (SELECT bool_and(audit.is_whole(one)) FROM unnest(given) AS one) THEN
+        RAISE EXCEPTION 'what is to be numbered is no entry' USING ERRCODE = 'data_exception';
+      END IF;
       PERFORM audit.number(given);
       RETURN QUERY
         SELECT stored.id, stored.seq, bool_and(stored.body = one.body), (SELECT audit.lag_s())
@@ -178,32 +214,49 @@ FUNCTIONS = (
          GROUP BY stored.id, stored.seq;
     END $$
     """,
-    # Gives numbers to the oldest `batch` entries that wait for one. One whose id belongs to another entry stays where
-    # it is, for `audit verify` to name: dropping it would lose what it says.
+    # Gives numbers to the oldest `batch` entries that wait for one; how many were taken, and how many of these were set
+    # aside: one whose id belongs to another entry, or that no table takes, holds nobody up and is kept, for `audit
+    # verify` to name. One statement for all, and one for each only where that is refused for what an entry says.
     """
-    CREATE FUNCTION audit.move_pending(batch integer) RETURNS bigint
+    CREATE FUNCTION audit.move_pending(batch integer, OUT taken bigint, OUT set_aside bigint)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
-      salts bytea[];
-      bodies bytea[];
+      moved audit.pending[];
+      one audit.pending;
+      others audit.pending[] := '{}';
     BEGIN
       PERFORM FROM audit.head FOR UPDATE;
-      WITH moved AS (
+      set_aside := 0;
+      WITH gone AS (
         DELETE FROM audit.pending WHERE id IN (
-          SELECT waiting.id FROM audit.pending AS waiting
-           WHERE NOT EXISTS (
-             SELECT FROM audit.entry AS old WHERE old.id = waiting.id AND old.body <> waiting.body)
-           ORDER BY waiting.placed_at, waiting.id LIMIT batch)
-        RETURNING id, salt, body, placed_at
+          SELECT waiting.id FROM audit.pending AS waiting ORDER BY waiting.placed_at, waiting.id LIMIT batch)
+        RETURNING pending
       )
-      SELECT array_agg(moved.salt ORDER BY moved.placed_at, moved.id),
-             array_agg(moved.body ORDER BY moved.placed_at, moved.id)
-        INTO salts, bodies FROM moved;
-      IF salts IS NULL THEN
-        RETURN 0;
-      END IF;
-      PERFORM audit.number(audit.describe(salts, bodies));
-      RETURN cardinality(salts);
+      SELECT coalesce(array_agg(gone.pending ORDER BY (gone.pending).placed_at, (gone.pending).id), '{}')
+        INTO moved FROM gone;
+      taken := cardinality(moved);
+      FOREACH one IN ARRAY moved LOOP
+        IF EXISTS (SELECT FROM audit.entry AS old WHERE old.id = one.id AND old.body <> one.body) THEN
+          PERFORM audit.set_aside(one, 'another entry of that id has a number');
+          set_aside := set_aside + 1;
+        ELSE
+          others := others || one;
+        END IF;
+      END LOOP;
+      BEGIN
+        PERFORM audit.number(audit.describe(array_agg(each.salt ORDER BY each.ordinality),
+                                            array_agg(each.body ORDER BY each.ordinality)))
+           FROM unnest(others) WITH ORDINALITY AS each HAVING count(*) > 0;
+      EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+        FOREACH one IN ARRAY others LOOP
+          BEGIN
+            PERFORM audit.number(audit.describe(ARRAY[one.salt], ARRAY[one.body]));
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+            PERFORM audit.set_aside(one, SQLERRM);
+            set_aside := set_aside + 1;
+          END;
+        END LOOP;
+      END;
     END $$
     """,
     # What waits must be sure to get its number: it is read here, in the change's transaction, or the change is refused.
@@ -214,11 +267,7 @@ FUNCTIONS = (
       described audit.entry := (audit.describe(ARRAY[NEW.salt], ARRAY[NEW.body]))[1];
     BEGIN
       PERFORM audit.require_room(described.room);
-      IF described.id IS DISTINCT FROM NEW.id OR described.at IS NULL OR described.room IS NULL
-        OR described.kind IS NULL OR described.actor IS NULL OR described.client IS NULL OR described.purpose IS NULL
-        OR described.outcome IS NULL OR described.outcome NOT IN ('allowed', 'refused')
-        OR length(NEW.salt) <> 32 OR length(NEW.body) > 65535
-      THEN
+      IF described.id IS DISTINCT FROM NEW.id OR NOT audit.is_whole(described) THEN
         RAISE EXCEPTION 'what is to be numbered is no entry' USING ERRCODE = 'data_exception';
       END IF;
       NEW.placed_at := clock_timestamp();
@@ -251,7 +300,7 @@ TRIGGERS = (
 def upgrade() -> None:
     for statement in (*TABLES, *FUNCTIONS, *TRIGGERS):
         op.execute(statement)
-    for table in ("audit.entry", "audit.node", "audit.checkpoint"):
+    for table in ("audit.entry", "audit.rejected", "audit.node", "audit.checkpoint"):
         append_only(table)
     op.execute("INSERT INTO audit.head (singleton, log_id, next) VALUES (1, gen_random_uuid(), 0)")
     op.execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC")
@@ -259,7 +308,8 @@ def upgrade() -> None:
         op.execute(f"GRANT EXECUTE ON FUNCTION audit.append(bytea[], bytea[]) TO {role(room)}")
         op.execute(f"GRANT INSERT (id, salt, body) ON audit.pending TO {role(room)}")
     op.execute(
-        f"GRANT SELECT ON audit.head, audit.entry, audit.pending, audit.node, audit.checkpoint TO {role('privacy')}"
+        "GRANT SELECT ON audit.head, audit.entry, audit.pending, audit.rejected, audit.node, audit.checkpoint "
+        f"TO {role('privacy')}"
     )
     # The integrator faces the public: it sees commitments and never an entry.
     op.execute(f"GRANT EXECUTE ON FUNCTION audit.move_pending(integer), audit.lag_s() TO {role('audit')}")

@@ -9,6 +9,8 @@ from gov_services.kit.migration import append_only, role
 revision = "0004"
 down_revision = "0003"
 
+RELATIONS = {"identity": "delegate", "permits": "officer"}
+"""Room → the kind of relation that its changes make true: cases are permits', delegates are identity's."""
 READERS = ("identity", "permits", "payments", "healthcode", "privacy")
 TABLES = (
     """
@@ -21,7 +23,8 @@ TABLES = (
       approved_by text NOT NULL,
       note text NOT NULL,
       made_at timestamptz NOT NULL,
-      CONSTRAINT pk_bundle PRIMARY KEY (version)
+      CONSTRAINT pk_bundle PRIMARY KEY (version),
+      CONSTRAINT ck_bundle_two_officers CHECK (proposed_by <> approved_by OR proposed_by = 'seed')
     )
     """,
     """
@@ -49,6 +52,7 @@ TABLES = (
       consent_id uuid NOT NULL,
       state text NOT NULL,
       scope text[] NOT NULL,
+      forms text[] NOT NULL,
       notice_hash bytea NOT NULL,
       bundle_version integer NOT NULL,
       made_by text NOT NULL,
@@ -56,7 +60,8 @@ TABLES = (
       expires_at timestamptz,
       previous bytea NOT NULL CHECK (length(previous) = 32),
       hash bytea NOT NULL CHECK (length(hash) = 32),
-      CONSTRAINT pk_revision PRIMARY KEY (citizen_id, purpose, recipient, number)
+      CONSTRAINT pk_revision PRIMARY KEY (citizen_id, purpose, recipient, number),
+      CONSTRAINT ck_revision_forms CHECK (cardinality(forms) = cardinality(scope))
     )
     """,
     """
@@ -69,6 +74,7 @@ TABLES = (
       consent_id uuid NOT NULL,
       state text NOT NULL,
       scope text[] NOT NULL,
+      forms text[] NOT NULL,
       notice_hash bytea NOT NULL,
       expires_at timestamptz,
       head bytea NOT NULL,
@@ -79,18 +85,61 @@ TABLES = (
     "CREATE INDEX ix_standing_consent_id ON consent.standing (consent_id)",
 )
 
+FUNCTIONS = (
+    # A bundle follows the one before it; only the first, the reviewed seed, has one name for both who made it.
+    """
+    CREATE FUNCTION consent.check_bundle() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+      IF NEW.proposed_by = 'seed' AND EXISTS (SELECT FROM consent.bundle) THEN
+        RAISE EXCEPTION 'the seed comes first or not at all' USING ERRCODE = 'insufficient_privilege';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE FUNCTION consent.check_end() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+      IF OLD.until IS NOT NULL THEN
+        RAISE EXCEPTION 'a relation ends once' USING ERRCODE = 'insufficient_privilege';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    "CREATE TRIGGER bundle_is_of_two BEFORE INSERT ON consent.bundle "
+    "FOR EACH ROW EXECUTE FUNCTION consent.check_bundle()",
+    "CREATE TRIGGER relation_ends_once BEFORE UPDATE ON consent.relation "
+    "FOR EACH ROW EXECUTE FUNCTION consent.check_end()",
+)
+
 
 def upgrade() -> None:
-    for statement in TABLES:
+    for statement in (*TABLES, *FUNCTIONS):
         op.execute(statement)
+    op.execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA consent FROM PUBLIC")
     append_only("consent.bundle")
     append_only("consent.revision")
     for room in READERS:
-        op.execute(f"GRANT SELECT ON consent.bundle, consent.relation, consent.standing TO {role(room)}")
-    # Only the room whose change makes a relation true may state it: cases are permits', delegates are identity's.
-    for room in ("identity", "permits"):
+        # Revisions too: a standing consent is believed as far as its revision says the same.
+        op.execute(
+            f"GRANT SELECT ON consent.bundle, consent.relation, consent.standing, consent.revision TO {role(room)}"
+        )
+    # Only the room whose change makes a relation true may state it, or end it.
+    op.execute("ALTER TABLE consent.relation ENABLE ROW LEVEL SECURITY")
+    for room in READERS:
+        op.execute(f"CREATE POLICY read_by_{room} ON consent.relation FOR SELECT TO {role(room)} USING (true)")
+    for room, kind in RELATIONS.items():
         op.execute(f"GRANT INSERT, UPDATE (until) ON consent.relation TO {role(room)}")
-    op.execute(f"GRANT SELECT, INSERT ON consent.revision TO {role('privacy')}")
+        op.execute(
+            f"CREATE POLICY stated_by_{room} ON consent.relation FOR INSERT TO {role(room)} "
+            f"WITH CHECK (relation = '{kind}')"
+        )
+        op.execute(
+            f"CREATE POLICY ended_by_{room} ON consent.relation FOR UPDATE TO {role(room)} "
+            f"USING (relation = '{kind}') WITH CHECK (relation = '{kind}')"
+        )
+    op.execute(f"GRANT INSERT ON consent.revision TO {role('privacy')}")
     op.execute(f"GRANT INSERT, UPDATE ON consent.standing TO {role('privacy')}")
     op.execute(f"GRANT INSERT ON consent.bundle TO {role('privacy')}")
 

@@ -41,8 +41,13 @@ def upgrade() -> None:
         """
     )
     op.execute("ALTER TABLE events.inbox ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE events.outbox ENABLE ROW LEVEL SECURITY")
     for room in ROOMS:
         op.execute(f"GRANT INSERT ON events.outbox TO {role(room)}")
+        # A room speaks for itself only: others act on what an event's source is known to say.
+        op.execute(
+            f"CREATE POLICY outbox_of_{room} ON events.outbox FOR INSERT TO {role(room)} WITH CHECK (source = '{room}')"
+        )
         op.execute(f"GRANT INSERT, SELECT ON events.inbox TO {role(room)}")
         op.execute(
             f"CREATE POLICY inbox_of_{room} ON events.inbox TO {role(room)} "
@@ -50,6 +55,10 @@ def upgrade() -> None:
         )
     # The worker moves events and knows nothing else: it may neither write one nor change what one says.
     op.execute(f"GRANT SELECT, UPDATE (due_at, attempts, delivered_at) ON events.outbox TO {role('worker')}")
+    for verb in ("SELECT", "UPDATE"):
+        op.execute(
+            f"CREATE POLICY moved_by_worker_{verb.lower()} ON events.outbox FOR {verb} TO {role('worker')} USING (true)"
+        )
 
 
 def downgrade() -> None:

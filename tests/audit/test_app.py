@@ -10,11 +10,10 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 from litestar import Litestar
 
-from gov_services.audit import store
 from gov_services.audit.app import Place, create_app, create_router, parse_place, path_of
 from gov_services.audit.checkpoint import open_checkpoint, verifier_key
 from gov_services.audit.entry import Entry
-from gov_services.audit.integrate import Integrator
+from gov_services.audit.integrate import Integrator, published_path
 from gov_services.audit.log import AuditLog
 from gov_services.audit.merkle import leaf_hash, root
 from gov_services.crypto.signing import SigningKey, VerifyKeys
@@ -134,9 +133,12 @@ async def test_the_deployable_integrates_in_the_background_under_its_own_keys(
             await asyncio.sleep(0.02)
     keys = VerifyKeys.load(settings.secrets_directory, "log")
     assert open_checkpoint(answer.text, keys, origin=settings.log_origin).size == 1
-    async with database.reading() as session:
-        head = await store.head(session)
-    kept = settings.runtime_directory / "log" / f"{head.log_id}.checkpoint"
+    kept = published_path(settings.runtime_directory / "log", settings.log_origin)
     assert kept.read_text() == answer.text
     committed = base64.b64encode(make_entry().canonical()).decode()
     assert committed not in answer.text
+
+
+def test_a_tile_of_endless_groups_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        parse_place("0/" + "x001/" * 2000 + "000")

@@ -87,7 +87,7 @@ async def test_nothing_new_is_not_signed_again(
     assert await count_checkpoints(database) == 1
 
 
-async def test_a_waiting_entry_under_the_id_of_another_is_left_for_verification(
+async def test_a_waiting_entry_under_the_id_of_another_is_set_aside_for_verification(
     integrator: Integrator,
     permits_log: AuditLog,
     room_database: RoomDatabase,
@@ -101,7 +101,8 @@ async def test_a_waiting_entry_under_the_id_of_another_is_left_for_verification(
             await permits_log.record_change(session, pending)
         await integrator.run_once()
     async with database.reading() as session:
-        assert await store.pending_ids(session, limit=10) == [entry.id]
+        assert await store.pending_ids(session, limit=10) == []
+        assert await store.rejected(session) == [(entry.id, "another entry of that id has a number")]
         assert (await store.head(session)).next == 1
 
 
@@ -208,4 +209,4 @@ async def test_the_background_task_integrates_until_it_is_stopped_and_survives_e
     await task
     assert signed is not None
     assert signed.size == 1
-    assert [path.read_text() for path in (tmp_path / "published").iterdir()] == [signed.note]
+    assert [path.read_text() for path in (tmp_path / "published").glob("*.checkpoint")] == [signed.note]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -71,8 +72,8 @@ def test_a_log_that_was_tampered_with_is_found_and_its_entry_named(
     query(
         administrator.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
         "SET session_replication_role = replica",
-        "UPDATE audit.entry SET body = convert_to(replace(convert_from(body, 'UTF8'), 'west-bank', 'east-bank'), 'UTF8') "
-        "WHERE seq = 1",
+        "UPDATE audit.entry SET body = convert_to("
+        "replace(convert_from(body, 'UTF8'), 'west-bank', 'east-bank'), 'UTF8') WHERE seq = 1",
     )
     tampered = logged("audit", "verify")
     findings = json.loads(logged("audit", "verify", "--json").out)["findings"]
@@ -93,7 +94,11 @@ def test_an_entry_is_proved_by_a_file_and_by_no_other(logged: Callable, settings
     steps = verified.out.splitlines()
     assert [step.partition(".")[0] for step in steps] == [str(number + 1) for number in range(len(steps))]
     assert len(steps) >= 4
-    proof.write_text(proof.read_text().replace("west-bank", "east-bank"))
+    told = json.loads(proof.read_text())
+    entry = base64.b64decode(told["entry"])
+    assert b"west-bank" in entry
+    told["entry"] = base64.b64encode(entry.replace(b"west-bank", b"east-bank")).decode()
+    proof.write_text(json.dumps(told))
     refused = logged("audit", "verify", str(proof))
     assert refused.complaint.startswith("the evidence proves nothing: ")
     assert refused.out == ""
@@ -121,4 +126,4 @@ def test_a_log_signed_by_another_key_does_not_verify(
     verified = logged("audit", "verify", "--json")
 
     assert verified.status == 1
-    assert {finding["fault"] for finding in json.loads(verified.out)["findings"]} == {"CHECKPOINT_SIGNATURE"}
+    assert {finding["fault"] for finding in json.loads(verified.out)["findings"]} == {"CHECKPOINT_FORGED"}

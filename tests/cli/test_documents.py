@@ -10,7 +10,10 @@ import pytest
 
 from gov_services.kit.manifest import Manifest
 
-ADULT = 'query IsAdult($reference: ID!) @purpose(code: "adult-check") {\n  consentedCitizen(reference: $reference) { %s }\n}\n'
+ADULT = (
+    'query IsAdult($reference: ID!) @purpose(code: "adult-check") {\n'
+    "  consentedCitizen(reference: $reference) { %s }\n}\n"
+)
 
 
 def state_of(graph: Path) -> bytes:

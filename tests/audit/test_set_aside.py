@@ -1,0 +1,213 @@
+"""What cannot be numbered holds up nobody: refused where it is laid down, set aside where it slipped through."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
+
+from gov_services.audit import log as log_module
+from gov_services.audit import store
+from gov_services.audit.entry import TEXT_LIMIT_BYTES, Entry, EntryKind, EntryMalformed
+from gov_services.audit.integrate import Integrated, Integrator, LogInconsistent, adopt, published_path
+from gov_services.audit.log import AuditLog
+from gov_services.audit.store import Unnumbered
+from gov_services.audit.verify import Fault, verify_log
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.clock import SystemClock
+from gov_services.kit.database import Database
+
+RoomDatabase = Callable[[str], Database]
+MakeEntry = Callable[..., Entry]
+LONG = {"client": "c" * 12_000}
+
+
+def saying(entry: Entry, **more: object) -> Unnumbered:
+    """The entry with what no Entry would say, as a room may hand it to the database."""
+    body = json.dumps({**json.loads(entry.canonical()), **more}, ensure_ascii=False).encode()
+    return Unnumbered(entry.id, os.urandom(32), body)
+
+
+async def change(database: Database, *statements: str) -> None:
+    """As a superuser who turns triggers off."""
+    async with database.writing() as session:
+        await session.execute(text("SET LOCAL session_replication_role = replica"))
+        for statement in statements:
+            await session.execute(text(statement))
+
+
+async def slip_in(administrator: Database, unnumbered: Unnumbered) -> None:
+    """Lay down what waits, past the trigger that reads it."""
+    async with administrator.writing() as session:
+        await session.execute(text("SET LOCAL session_replication_role = replica"))
+        await session.execute(
+            text("INSERT INTO audit.pending VALUES (:id, :salt, :body, clock_timestamp() - interval '1 hour')"),
+            {"id": unnumbered.entry_id, "salt": unnumbered.salt, "body": unnumbered.body},
+        )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{name: "长" * (TEXT_LIMIT_BYTES // 3 + 1)} for name in ("room", "actor", "client", "purpose", "code", "object")]
+    + [{"coordinates": (("c" * 501, "PLAIN"),)}, {"subject_tag": bytes(501)}],
+)
+def test_an_entry_is_searched_by_short_texts(make_entry: MakeEntry, said: dict[str, object]) -> None:
+    with pytest.raises(EntryMalformed):
+        make_entry(**said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [LONG, {"purpose": "p" * 501}, {"actor": "a" * 501}, {"coordinates": [["c" * 501, "PLAIN"]]}, {"at": "infinity"}],
+)
+async def test_the_database_takes_no_entry_that_an_index_would_not(
+    room_database: RoomDatabase,
+    permits_log: AuditLog,
+    database: Database,
+    make_entry: MakeEntry,
+    said: dict[str, object],
+) -> None:
+    bad = saying(make_entry(), **said)
+    with pytest.raises(DBAPIError, match="is no entry"):
+        async with room_database("permits").writing() as session:
+            await store.place_pending(session, bad)
+    with pytest.raises(DBAPIError, match="is no entry"):
+        async with room_database("permits").engine.begin() as connection:
+            await store.append(connection, [bad])
+    async with database.reading() as session:
+        assert await store.pending_ids(session, limit=10) == []
+        assert (await store.head(session)).next == 0
+
+
+async def test_a_waiting_entry_that_no_table_takes_is_set_aside_and_the_others_get_their_numbers(
+    integrator: Integrator,
+    permits_log: AuditLog,
+    room_database: RoomDatabase,
+    database: Database,
+    administrator: Database,
+    make_entry: MakeEntry,
+    log_keys: VerifyKeys,
+    origin: str,
+) -> None:
+    first, bad, last = make_entry(kind=EntryKind.CHANGE), make_entry(), make_entry(kind=EntryKind.CHANGE)
+    async with room_database("permits").writing() as session:
+        await permits_log.record_change(session, first)
+    await slip_in(administrator, saying(bad, outcome="perhaps"))
+    async with room_database("permits").writing() as session:
+        await permits_log.record_change(session, last)
+    with capture_logs() as told:
+        assert await integrator.run_once() == Integrated(numbered=2, added=2, size=2)
+    assert [(line["event"], line["entries"]) for line in told if line["log_level"] == "critical"] == [
+        ("entries set aside that cannot be numbered", 1)
+    ]
+    async with room_database("privacy").reading() as session:
+        rows = await store.entries_from(session, begin=0, limit=10)
+        assert [Entry.parse(row.body) for row in rows] == [first, last]
+        assert [entry_id for entry_id, _ in await store.rejected(session)] == [bad.id]
+        report = await verify_log(session, log_keys, origin=origin)
+    async with database.reading() as session:
+        assert await store.lag_s(session) is None
+    assert [(one.check, one.fault, one.where) for one in report.findings] == [(8, Fault.SET_ASIDE, f"entry {bad.id}")]
+    with pytest.raises(DBAPIError):
+        async with database.writing() as session:
+            await session.execute(text("DELETE FROM audit.rejected"))
+
+
+async def test_one_bad_note_is_told_of_and_takes_no_other_with_it(
+    permits_log: AuditLog, database: Database, make_entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad, read = make_entry(kind=EntryKind.USE), make_entry(kind=EntryKind.USE), make_entry()
+    plain = log_module._unnumbered
+
+    def unnumbered(entry: Entry, room: str) -> Unnumbered:
+        return saying(bad, **LONG) if entry is bad else plain(entry, room)
+
+    monkeypatch.setattr(log_module, "_unnumbered", unnumbered)
+    with capture_logs() as told:
+        permits_log.note([bad, good])
+        (logged,) = await permits_log.append([read])
+        await asyncio.sleep(0.05)
+        await permits_log.close()
+    async with database.reading() as session:
+        rows = await store.entries_from(session, begin=0, limit=10)
+    assert {row.id for row in rows} == {good.id, read.id}
+    assert logged.entry_id == read.id
+    (lost,) = [line for line in told if line["event"] == "audit entry not written"]
+    assert str(bad.id) in lost["entry"]
+
+
+async def log_id(database: Database) -> UUID:
+    async with database.reading() as session:
+        return (await store.head(session)).log_id
+
+
+async def test_a_log_that_bears_another_id_is_signed_only_when_an_operator_says_so(
+    integrator: Integrator,
+    permits_log: AuditLog,
+    database: Database,
+    administrator: Database,
+    make_entry: MakeEntry,
+    tmp_path: Path,
+    origin: str,
+) -> None:
+    await permits_log.append([make_entry(), make_entry()])
+    await integrator.run_once()
+    kept = published_path(tmp_path / "published", origin)
+    note = kept.read_text()
+    await change(administrator, "UPDATE audit.head SET log_id = gen_random_uuid()")
+    await permits_log.append([make_entry()])
+    with pytest.raises(LogInconsistent, match="adopt-log"):
+        await integrator.run_once()
+    assert kept.read_text() == note
+    adopt(tmp_path / "published", origin, await log_id(database))
+    assert await integrator.run_once() == Integrated(numbered=0, added=1, size=3)
+    assert kept.read_text() != note
+    kept.with_suffix(".log").unlink()
+    await permits_log.append([make_entry()])
+    with pytest.raises(LogInconsistent, match="of log unknown"):
+        await integrator.run_once()
+
+
+async def test_a_rewritten_log_under_a_new_id_is_not_signed_even_when_it_is_adopted(
+    integrator: Integrator,
+    permits_log: AuditLog,
+    database: Database,
+    administrator: Database,
+    make_entry: MakeEntry,
+    log_key: SigningKey,
+    log_keys: VerifyKeys,
+    origin: str,
+    room_database: RoomDatabase,
+    tmp_path: Path,
+) -> None:
+    await permits_log.append([make_entry(), make_entry()])
+    await integrator.run_once()
+    note = published_path(tmp_path / "published", origin).read_text()
+    await change(
+        administrator,
+        "DELETE FROM audit.checkpoint",
+        "DELETE FROM audit.node",
+        "DELETE FROM audit.entry",
+        "UPDATE audit.head SET next = 0, log_id = gen_random_uuid()",
+    )
+    await permits_log.append([make_entry() for _ in range(3)])
+    # A second history, signed by the same key where nobody remembers the first.
+    elsewhere = Integrator(
+        room_database("audit"), log_key, SystemClock(), keys=log_keys, origin=origin, published=tmp_path / "elsewhere"
+    )
+    assert await elsewhere.run_once() == Integrated(numbered=0, added=3, size=3)
+    adopt(tmp_path / "published", origin, await log_id(database))
+    with pytest.raises(LogInconsistent, match="does not continue the one published at 2"):
+        await integrator.run_once()
+    assert published_path(tmp_path / "published", origin).read_text() == note
+    async with room_database("privacy").reading() as session:
+        report = await verify_log(session, log_keys, origin=origin, published=[note])
+    assert [(one.check, one.fault) for one in report.findings] == [(7, Fault.HISTORY_REWRITTEN)]
