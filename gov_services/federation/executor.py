@@ -42,6 +42,8 @@ class Execution:
         self.data: Object = {}
         self.errors: list[dict[str, Any]] = []
         self.started = False
+        self._failed: set[Path] = set()
+        """Every place at or above an error: a null there is no value."""
         self._transports = transports
         self._sent = sent
         self._coerced = coerced
@@ -122,7 +124,7 @@ class Execution:
         known: dict[bytes, int] = {}
         for target in part.targets:
             for value, path in objects_at(self.data, target.path):
-                for representation in represent(value, target, self._coerced):
+                for representation in represent(value, target, self._coerced, path, self._failed):
                     text = _encode(representation)
                     index = known.setdefault(text, len(known))
                     if index == len(entities.representations):
@@ -150,8 +152,9 @@ class Execution:
             if item.is_entity_fetch:
                 self._add_error(error, _common(places))
             for place in () if item.is_entity_fetch else places:
-                for key in item.keys:
-                    self._add_error(error, (*place, key))
+                for key, conditions in item.keys:
+                    if hold(conditions, self._coerced):
+                        self._add_error(error, (*place, key))
             return None
 
     # Errors
@@ -173,6 +176,7 @@ class Execution:
         if error.get("extensions"):
             item["extensions"] = dict(error["extensions"])
         self.errors.append(item)
+        self._failed |= {path[:length] for length in range(1, len(path) + 1)}
 
 
 def _named(path: Iterable[str | int], item: Fetch) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 from gov_services.federation.planner.conditions import Conditions, hold
@@ -35,8 +36,13 @@ def _walk(value: Any, path: tuple[Step, ...], index: int, here: Path) -> Iterato
         yield from _walk(value.get(step.key), path, index + 1, (*here, step.key))
 
 
-def represent(value: Object, target: Target, variables: Mapping[str, Any]) -> Iterator[Object]:
-    """The representations of an object; none where a key is not there, so that it cannot be named."""
+def represent(
+    value: Object, target: Target, variables: Mapping[str, Any], path: Path, failed: Set[Path]
+) -> Iterator[Object]:
+    """The representations of the object at `path`; none where a key is not there, so that it cannot be named.
+
+    `failed`: the places at or above errors, whose nulls are no values.
+    """
     typename = value.get("__typename") or target.type_name
     for item in target.representations:
         if typename is None:
@@ -44,20 +50,32 @@ def represent(value: Object, target: Target, variables: Mapping[str, Any]) -> It
                 continue
         elif typename not in item.types:
             continue
-        found = _fields(value, typename, item, lambda conditions: hold(conditions, variables))
+        found = _fields(value, typename, item, lambda conditions: hold(conditions, variables), _Place(path, failed))
         if found is not None:
             own = item.is_interface_object or typename is None
             yield {"__typename": item.type_name if own else typename, **found}
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value stands."""
+
+    path: Path
+    failed: Set[Path]
+
+    def at(self, step: str | int) -> _Place:
+        """One step on."""
+        return _Place((*self.path, step), self.failed)
+
+
 def _fields(
-    value: Object, typename: str | None, item: Representation, holds: Callable[[Conditions], bool]
+    value: Object, typename: str | None, item: Representation, holds: Callable[[Conditions], bool], place: _Place
 ) -> Object | None:
     found: Object = {}
     known = False
     for types, need in item.keys:
         if typename is None or typename in types:
-            found[need.name] = part = _part(value.get(need.key, _MISSING), need)
+            found[need.name] = part = _part(value.get(need.key, _MISSING), need, place.at(need.key))
             if part is _MISSING:
                 return None
             known = known or part is not None
@@ -65,7 +83,7 @@ def _fields(
         return None
     for types, need, conditions in item.needs:
         if typename is None or typename in types:
-            part = _part(value.get(need.key, _MISSING), need)
+            part = _part(value.get(need.key, _MISSING), need, place.at(need.key))
             if part is not _MISSING:
                 found[need.name] = part
             elif holds(conditions):
@@ -74,17 +92,20 @@ def _fields(
     return found
 
 
-def _part(value: Any, need: Need) -> Any:
-    if need.parts is None or value is None or value is _MISSING:
-        return value
+def _part(value: Any, need: Need, place: _Place) -> Any:
+    if value is None or value is _MISSING:
+        # A null that an error left is not had: what required it would be computed from what nobody said.
+        return _MISSING if place.path in place.failed else value
     if isinstance(value, list):
-        parts = [_part(item, need) for item in value]
+        parts = [_part(item, need, place.at(index)) for index, item in enumerate(value)]
         return _MISSING if any(part is _MISSING for part in parts) else parts
+    if need.parts is None:
+        return value
     typename = value.get("__typename")
     found: Object = {} if typename is None else {"__typename": typename}
     for types, nested in need.parts:
         if typename is None or typename in types:
-            part = _part(value.get(nested.key, _MISSING), nested)
+            part = _part(value.get(nested.key, _MISSING), nested, place.at(nested.key))
             if part is _MISSING:
                 return _MISSING
             found[nested.name] = part

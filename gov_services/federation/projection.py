@@ -85,7 +85,7 @@ class Projector:
     ) -> dict[str, Any] | None:
         """The answer. Errors of null propagation are added to `errors`, whose paths are cut to what the client sees."""
         for error in errors:
-            error["path"] = list(self._visible(tuple(error["path"])))
+            error["path"] = list(self._visible(tuple(error["path"]), variables))
         run = _Run(self, variables, errors)
         answer = run.object(data, self._root, self._shape, ())
         for error in errors:
@@ -93,8 +93,8 @@ class Projector:
                 del error["path"]
         return answer
 
-    def _visible(self, path: Path) -> Path:
-        """The part of a path that the client knows."""
+    def _visible(self, path: Path, variables: Mapping[str, Any]) -> Path:
+        """The part of a path that the client knows: fields that this very answer has."""
         shapes = [self._shape]
         for index, step in enumerate(path):
             if isinstance(step, int):
@@ -104,7 +104,7 @@ class Projector:
                 for shape in shapes
                 for fields in self._known(shape).values()
                 for item in fields
-                if item.key == step
+                if item.key == step and hold(item.conditions, variables)
             ]
             if not shapes:
                 cut = path[:index]

@@ -41,7 +41,11 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
     )
     return foundation.room(
         ports,
-        handlers={"privacy.citizen_erased": Handler(purpose="erasure-in-rooms", handle=on_citizen_erased)},
+        handlers={
+            "privacy.citizen_erased": Handler(
+                purpose="erasure-in-rooms", handle=on_citizen_erased, sources=frozenset({"privacy"})
+            )
+        },
         routes=routes,
         jobs=[Job("remove-lapsed-health-data", "health-code-upkeep", REMOVE_EVERY_S, remove_lapsed)],
     )

@@ -35,7 +35,7 @@ class TestResult(StrEnum):
 
 
 class FactRefused(UserError):
-    """A date lies ahead or too far back, or a test has no date."""
+    """A date lies ahead or too far back or names no zone, or a test has no date."""
 
     code = "FACT_REFUSED"
     messages: ClassVar[dict[str, str]] = {
@@ -81,7 +81,8 @@ def declare(
     if (test_result is None) != (tested_at is None):
         raise FactRefused(field="input.testedAt")
     for field, moment in (("testedAt", tested_at), ("contactAt", contact_at)):
-        if moment is not None and not now - OLDEST <= moment <= now:
+        # A moment without a zone is none: nobody knows when it was.
+        if moment is not None and (moment.tzinfo is None or not now - OLDEST <= moment <= now):
             raise FactRefused(field=f"input.{field}")
     return Facts(
         declared_at=now,

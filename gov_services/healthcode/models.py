@@ -41,7 +41,7 @@ class DeclarationRow(Base):
     evidence: Mapped[Sealed] = mapped_column(EVIDENCE)
     """facts.Facts. Padded, so that its length does not tell whether there was a test or a contact."""
     outcome: Mapped[Sealed] = mapped_column(OUTCOME)
-    """rules.Outcome: colour, rule, masked name, end."""
+    """rules.Standing: masked name, and colours with rule, declaration and end."""
     declared_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     keep_until: Mapped[dt.datetime] = mapped_column(_MOMENT)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +33,9 @@ class Colour(StrEnum):
     GREEN = "GREEN"
     YELLOW = "YELLOW"
     RED = "RED"
+
+
+_BY_GRAVITY = (Colour.RED, Colour.YELLOW, Colour.GREEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,16 @@ class RuleSet:
         known = {f"{self.name}#{rule.id}": rule.reason for rule in self.rules}
         return known[rule_id][locale] if rule_id in known else rule_id
 
+    def explain(self, outcome: Outcome, *, newest: dt.datetime, locale: str) -> str:
+        """Why an outcome stands; of one that an earlier declaration than the newest brought, also which."""
+        reason = self.reason(outcome.rule_id, locale)
+        if outcome.declared_at >= newest:
+            return reason
+        return _CARRIED[locale].format(reason=reason, day=f"{outcome.declared_at:%Y-%m-%d}")
+
+
+_CARRIED = {"zh-CN": "{reason}(依据{day}的申报)", "en": "{reason} (declared on {day})"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -77,30 +90,73 @@ class Outcome:
     rule_id: str
     masked_name: str
     valid_until: dt.datetime
+    declared_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Outcomes that stand together: the worst first, and each of the others only for when it outlasts those before.
+
+    So a declaration never shortens a red or a yellow that an earlier one brought.
+    """
+
+    outcomes: tuple[Outcome, ...]
+
+    def at(self, now: dt.datetime) -> Outcome:
+        """The worst that is not over; the last where all are."""
+        return next((item for item in self.outcomes if item.valid_until > now), self.outcomes[-1])
 
     def text(self) -> str:
         """What is sealed."""
         return canonical_json(
             {
                 "v": OUTCOME_VERSION,
-                "colour": self.colour.value,
-                "ruleId": self.rule_id,
-                "maskedName": self.masked_name,
-                "validUntil": self.valid_until.isoformat(),
+                "maskedName": self.outcomes[0].masked_name,
+                "standing": [
+                    {
+                        "colour": item.colour.value,
+                        "ruleId": item.rule_id,
+                        "validUntil": item.valid_until.isoformat(),
+                        "declaredAt": item.declared_at.isoformat(),
+                    }
+                    for item in self.outcomes
+                ],
             }
         ).decode()
 
 
-def outcome_in(text: str) -> Outcome:
-    """The outcome in a sealed text. Raises ValueError where it is none."""
+def carry(newest: Outcome, earlier: Iterable[Outcome], *, now: dt.datetime) -> Standing:
+    """What stands once the newest declaration is judged: it, and every red and yellow before it until its end."""
+    kept = [item for item in earlier if item.colour is not Colour.GREEN and item.valid_until > now]
+    standing: list[Outcome] = []
+    for item in sorted((newest, *kept), key=_gravity):
+        if not standing or item.valid_until > standing[-1].valid_until:
+            # The name is the one that was given last, whatever it stands beside.
+            standing.append(replace(item, masked_name=newest.masked_name))
+    return Standing(tuple(standing))
+
+
+def _gravity(outcome: Outcome) -> tuple[int, float]:
+    """The worst first; of two alike the one that ends later."""
+    return _BY_GRAVITY.index(outcome.colour), -outcome.valid_until.timestamp()
+
+
+def standing_in(text: str) -> Standing:
+    """What stands, in a sealed text. Raises ValueError where it is none."""
     raw = json.loads(text)
     if raw["v"] != OUTCOME_VERSION:
         raise ValueError("not an outcome, version 1")
-    return Outcome(
-        colour=Colour(raw["colour"]),
-        rule_id=raw["ruleId"],
-        masked_name=raw["maskedName"],
-        valid_until=dt.datetime.fromisoformat(raw["validUntil"]),
+    return Standing(
+        tuple(
+            Outcome(
+                colour=Colour(item["colour"]),
+                rule_id=item["ruleId"],
+                masked_name=raw["maskedName"],
+                valid_until=dt.datetime.fromisoformat(item["validUntil"]),
+                declared_at=dt.datetime.fromisoformat(item["declaredAt"]),
+            )
+            for item in raw["standing"]
+        )
     )
 
 
@@ -116,6 +172,7 @@ def judge(rule_set: RuleSet, facts: Facts, *, masked_name: str, now: dt.datetime
                 rule_id=f"{rule_set.name}#{rule.id}",
                 masked_name=masked_name,
                 valid_until=begins + dt.timedelta(days=rule.valid_days),
+                declared_at=facts.declared_at,
             )
     raise certlogic.LogicRefused("no rule holds")
 

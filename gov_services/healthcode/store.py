@@ -5,10 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from gov_services.healthcode.models import CodeRow, DeclarationRow
 from gov_services.kit.database import ReadSession, Session
+
+
+async def lock_declarations(session: Session, *, citizen_id: UUID) -> None:
+    """Let no other declaration of the citizen be taken before the transaction ends, also where none is there yet."""
+    key = func.hashtextextended(f"healthcode.declaration:{citizen_id}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 async def declaration(session: ReadSession, *, citizen_id: UUID, now: dt.datetime) -> DeclarationRow | None:

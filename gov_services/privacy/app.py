@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
+from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.keys import DataClass
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
-from gov_services.kit.settings import Settings
+from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import jobs
@@ -17,6 +18,8 @@ from gov_services.subgraph.events import Handler
 
 LOG_REVIEW = "log-upkeep"
 """Purpose of what this room does by itself."""
+ERASURE = "erasure-in-rooms"
+"""Purpose of knowing what an erasure must leave."""
 
 
 async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Room[PrivacyPorts]:
@@ -28,10 +31,19 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
         bundle_key=SigningKey.load(settings.secrets_directory, "bundle"),
         log_keys=VerifyKeys.load(settings.secrets_directory, "log"),
         log_origin=settings.log_origin,
+        vocabulary=Vocabulary.from_sdl((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text()),
     )
     return foundation.room(
         ports,
-        handlers={"identity.citizen_registered": Handler(LOG_REVIEW, jobs.on_citizen_registered)},
+        handlers={
+            "identity.citizen_registered": Handler(
+                LOG_REVIEW, jobs.on_citizen_registered, sources=frozenset({"identity"})
+            ),
+            "permits.application_submitted": Handler(
+                ERASURE, jobs.on_application_submitted, sources=frozenset({"permits"})
+            ),
+            "payments.bill_settled": Handler(ERASURE, jobs.on_bill_settled, sources=frozenset({"payments"})),
+        },
         jobs=(
             Job(jobs.TELL, LOG_REVIEW, 1.0, jobs.tell_of_disclosures),
             Job(jobs.FIND, LOG_REVIEW, 1.0, jobs.find),

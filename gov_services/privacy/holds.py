@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,13 @@ class Hold:
     article: str
     years: int
     reason: Mapping[str, str]
+
+    def ends_at(self, since: dt.datetime) -> dt.datetime:
+        """When the term that began at a moment is over."""
+        try:
+            return since.replace(year=since.year + self.years)
+        except ValueError:  # the 29th of February, in a year that has none
+            return since.replace(year=since.year + self.years, month=3, day=1)
 
 
 HOLDS: Mapping[DataClass, Hold] = {
@@ -52,5 +60,17 @@ HOLDS: Mapping[DataClass, Hold] = {
     ),
 }
 
-ERASABLE = tuple(item for item in DataClass if item not in HOLDS)
-"""Classes that an erasure destroys at once."""
+
+def held_since(
+    facts: Mapping[DataClass, dt.datetime], *, latest_case: dt.datetime | None, is_case_open: bool, now: dt.datetime
+) -> dict[DataClass, dt.datetime]:
+    """The classes that an erasure leaves, and since when their terms run. All others are destroyed at once.
+
+    An open case is a file, and may yet bring a bill. The log goes on until now.
+    """
+    held = {**facts, DataClass.AUDIT: now}
+    if latest_case is not None:
+        held[DataClass.PERMITS] = max(latest_case, held.get(DataClass.PERMITS, latest_case))
+    if is_case_open:
+        held[DataClass.PERMITS] = held[DataClass.PAYMENTS] = now
+    return {data_class: held[data_class] for data_class in HOLDS if data_class in held}

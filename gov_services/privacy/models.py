@@ -26,6 +26,17 @@ class SubjectRow(Base):
     since: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
 
+class HeldClassRow(Base):
+    """That another room's fact has a law keep a class of a citizen's data, and since when. A later fact moves it on."""
+
+    __tablename__ = "held_class"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    data_class: Mapped[str] = mapped_column(Text, primary_key=True)
+    since: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
 class NarrowingRow(Base):
     """A proposal to take a grant away or to mask it, with the evidence that it rests on."""
 
@@ -66,16 +77,21 @@ class FindingRow(Base):
 
 
 class ErasureRow(Base):
-    """That a citizen's keys were destroyed: which classes, and which stay. Append-only; replayed after a restore."""
+    """That a citizen's keys were destroyed: which classes, and which stay until when. Append-only, once a citizen.
+
+    It is replayed after a restore.
+    """
 
     __tablename__ = "erasure"
-    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+    __table_args__ = (UniqueConstraint("citizen_id"), {"schema": "privacy"})
 
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     erasure_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     destroyed: Mapped[list[str]] = mapped_column(ARRAY(Text))
     kept: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    kept_until: Mapped[list[dt.datetime]] = mapped_column(ARRAY(_MOMENT))
+    """Of each of `kept`, in its order."""
 
 
 class WatermarkRow(Base):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 
 
@@ -17,3 +18,5 @@ class PrivacyPorts:
     """Public halves of the log's keys, for checking proofs before they are shown."""
     log_origin: str
     """The log's name in its checkpoints."""
+    vocabulary: Vocabulary
+    """The personal coordinates of all rooms, with their masks."""

@@ -1,4 +1,4 @@
-"""All SQL of `privacy` on its own tables, one statement a function. The log's is `audit`'s."""
+"""All SQL of `privacy`, one statement a function. The log's is `audit`'s, the consents' is `consent`'s."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from gov_services.consent.models import RelationRow
 from gov_services.kit.database import ReadSession, Session
-from gov_services.privacy.models import ErasureRow, FindingRow, NarrowingRow, SubjectRow, WatermarkRow
+from gov_services.privacy.models import (
+    ErasureRow,
+    FindingRow,
+    HeldClassRow,
+    NarrowingRow,
+    SubjectRow,
+    WatermarkRow,
+)
 
 
 async def save_subject(session: Session, *, citizen_id: UUID, tag: bytes, now: dt.datetime) -> None:
@@ -23,6 +31,33 @@ async def subjects_of(session: ReadSession, *, tags: Collection[bytes]) -> dict[
     """The citizens whom the tags stand for; unknown tags are left out."""
     rows = await session.execute(select(SubjectRow.tag, SubjectRow.citizen_id).where(SubjectRow.tag.in_(tags)))
     return {tag: citizen_id for tag, citizen_id in rows}
+
+
+async def save_held_class(session: Session, *, citizen_id: UUID, data_class: str, since: dt.datetime) -> None:
+    """Remember that a class is held since that moment, or since a later one that is known."""
+    statement = insert(HeldClassRow).values(citizen_id=citizen_id, data_class=data_class, since=since)
+    later = func.greatest(HeldClassRow.since, statement.excluded.since)
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=["citizen_id", "data_class"], set_={"since": later})
+    )
+
+
+async def held_classes(session: ReadSession, *, citizen_id: UUID) -> dict[str, dt.datetime]:
+    """The classes that are held of a citizen, and since when."""
+    query = select(HeldClassRow.data_class, HeldClassRow.since).where(HeldClassRow.citizen_id == citizen_id)
+    return {data_class: since for data_class, since in await session.execute(query)}
+
+
+async def cases_of(session: ReadSession, *, citizen_id: UUID) -> tuple[dt.datetime | None, bool]:
+    """When the citizen's latest case got an officer, and whether a case is open.
+
+    A relation stands from the very commit that assigns the case, where an event may still be on its way.
+    """
+    query = select(func.max(RelationRow.since), func.bool_or(RelationRow.until.is_(None))).where(
+        RelationRow.citizen_id == citizen_id, RelationRow.case_id.is_not(None)
+    )
+    latest, is_open = (await session.execute(query)).one()
+    return latest, bool(is_open)
 
 
 async def narrowing_for_update(session: Session, *, narrowing_id: UUID) -> NarrowingRow | None:
@@ -84,10 +119,15 @@ async def findings(session: ReadSession, *, before: UUID | None, limit: int) -> 
     return (await session.execute(query)).scalars().all()
 
 
-async def erasures_of(session: ReadSession, *, citizen_id: UUID) -> Sequence[ErasureRow]:
-    """What was erased of a citizen, and when."""
-    query = select(ErasureRow).where(ErasureRow.citizen_id == citizen_id).order_by(ErasureRow.made_at)
-    return (await session.execute(query)).scalars().all()
+async def lock_erasure(session: Session, *, citizen_id: UUID) -> None:
+    """Let no other erasure of the citizen be made before the transaction ends."""
+    key = func.hashtextextended(f"privacy.erasure:{citizen_id}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def erasure_of(session: ReadSession, *, citizen_id: UUID) -> ErasureRow | None:
+    """What was erased of a citizen, if anything was."""
+    return (await session.execute(select(ErasureRow).where(ErasureRow.citizen_id == citizen_id))).scalar_one_or_none()
 
 
 async def watermark(session: ReadSession, *, job: str) -> int:

@@ -309,7 +309,9 @@ async def test_an_erasure_made_after_the_backup_is_undone_by_it_until_the_tombst
         )
     finally:
         await connection.close()
-    assert [tuple(row) for row in destroyed] == [("health", "erasure", None), ("identity", "erasure", None)]
+    # They never applied and never paid: no class of theirs is held but the log's.
+    assert [row["data_class"] for row in destroyed] == ["health", "identity", "payments", "permits"]
+    assert {(row["reason"], row["wrapped"]) for row in destroyed} == {("erasure", None)}
 
 
 async def test_without_the_keys_or_under_new_ones_nothing_starts(past: Past, restored: Place) -> None:

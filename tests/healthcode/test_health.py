@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from town import Town
 
 from gov_services.healthcode.code import open_code
+from gov_services.healthcode.service import upkeep
 from gov_services.kit.actor import Actor
 from gov_services.kit.ids import new_id
 from gov_services.subgraph.events import Event
@@ -118,6 +120,11 @@ async def test_a_declaration_becomes_a_colour_with_its_rule_and_reason(town: Tow
         ({"name": "测" * 51}, {"code": "NOT_FILLED_IN", "field": "input.name"}),
         ({"testResult": "POSITIVE"}, {"code": "FACT_REFUSED", "field": "input.testedAt"}),
         ({"contactAt": "2099-01-01T00:00:00+00:00"}, {"code": "FACT_REFUSED", "field": "input.contactAt"}),
+        ({"contactAt": "2026-03-01T00:00:00"}, {"code": "FACT_REFUSED", "field": "input.contactAt"}),
+        (
+            {"testResult": "NEGATIVE", "testedAt": "2026-03-01T00:00:00"},
+            {"code": "FACT_REFUSED", "field": "input.testedAt"},
+        ),
     ],
 )
 async def test_what_cannot_be_meant_is_told_by_field(town: Town, values: dict[str, Any], error: dict[str, str]) -> None:
@@ -128,6 +135,46 @@ async def test_what_cannot_be_meant_is_told_by_field(town: Town, values: dict[st
 
     assert answer["data"]["declareHealth"] == {"healthCode": None, "userErrors": [error]}
     assert await town.value("SELECT count(*) FROM healthcode.declaration") == 0
+
+
+async def test_declaring_again_does_not_undo_a_red_before_its_end(town: Town) -> None:
+    actor = await town.register()
+    await consent(town, actor)
+    first = await declare(town, actor, testResult="POSITIVE", testedAt="2026-03-01T01:00:00+00:00")
+    assert first["data"]["declareHealth"]["healthCode"]["colour"] == "RED"
+    town.clock.advance(dt.timedelta(days=5))
+    await town.integrate()
+
+    again = await declare(town, actor)
+
+    red = {
+        "colour": "RED",
+        "ruleId": "example-city/1#R-1",
+        "reason": "A positive test within the last seven days (declared on 2026-03-02)",
+        "validUntil": "2026-03-08T01:00:00+00:00",
+        "maskedName": "测**",
+    }
+    assert again["data"]["declareHealth"] == {"healthCode": red, "userErrors": []}
+    assert (await verify(town, await show(town, actor)))["verification"]["colour"] == "RED"
+    assert await town.value("SELECT count(*) FROM healthcode.declaration") == 1
+    # The declaration of the seventh is good for three days, and the red ends a day later.
+    town.clock.advance(dt.timedelta(days=2))
+    await town.integrate()
+    assert (await verify(town, await show(town, actor)))["verification"]["colour"] == "GREEN"
+
+
+async def test_of_two_declarations_at_once_the_worse_one_stands(town: Town) -> None:
+    actor = await town.register()
+    await consent(town, actor)
+
+    await asyncio.gather(
+        declare(town, actor, testResult="POSITIVE", testedAt="2026-03-01T01:00:00+00:00"),
+        *(declare(town, actor) for _ in range(3)),
+    )
+
+    assert await town.value("SELECT count(*) FROM healthcode.declaration") == 1
+    mine = await town.ask("healthcode", MINE, purpose="health-code", actor=actor)
+    assert mine["data"]["healthCode"]["colour"] == "RED"
 
 
 async def test_a_venue_learns_three_things_offline_and_the_same_online(town: Town) -> None:
@@ -233,6 +280,24 @@ async def test_what_has_lapsed_is_removed_and_an_erasure_removes_everything(town
     event = Event(new_id(now), "privacy", "privacy.citizen_erased", actor.id, {"classes": ["health"]}, now)
     assert await room.receive(event.encode()) is True
     assert await town.value("SELECT count(*) FROM healthcode.declaration") == 0
+
+
+async def test_all_that_has_lapsed_is_removed_in_one_run_however_much_it_is(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "AT_ONCE", 2)
+    actor = await town.register()
+    await consent(town, actor)
+    await declare(town, actor)
+    for _ in range(5):
+        await show(town, actor)
+    room = town.rooms["healthcode"]
+    (job,) = room.jobs
+
+    town.clock.advance(dt.timedelta(minutes=15))
+
+    assert await room.run_job(job) == 5
+    assert await town.value("SELECT count(*) FROM healthcode.code") == 0
 
 
 async def test_the_database_keeps_a_declaration_and_a_code_no_longer_than_it_may(town: Town) -> None:

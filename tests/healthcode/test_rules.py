@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from gov_services.healthcode.app import RULES
 from gov_services.healthcode.certlogic import LogicRefused, evaluate, is_falsy, is_truthy, parse_moment, variables
 from gov_services.healthcode.facts import FactRefused, Facts, Symptom, TestResult, declare, facts_in
-from gov_services.healthcode.rules import Colour, Outcome, RuleSetRefused, judge, load_rules, outcome_in
+from gov_services.healthcode.rules import (
+    Colour,
+    Outcome,
+    RuleSetRefused,
+    Standing,
+    carry,
+    judge,
+    load_rules,
+    standing_in,
+)
 
 NOW = dt.datetime(2026, 3, 2, 1, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -79,7 +88,9 @@ def test_whatever_is_declared_has_one_colour_and_comes_back_as_it_was(
     outcome = judge(RULE_SET, facts, masked_name="测**", now=NOW)
 
     assert facts_in(facts.text()) == facts
-    assert outcome_in(outcome.text()) == outcome
+    standing = carry(outcome, [], now=NOW)
+    assert standing.at(NOW) == outcome
+    assert standing_in(standing.text()) == standing
     assert RULE_SET.reason(outcome.rule_id, "zh-CN")
     assert RULE_SET.reason("of/9#another-set", "en") == "of/9#another-set"
 
@@ -92,6 +103,8 @@ def test_whatever_is_declared_has_one_colour_and_comes_back_as_it_was(
         ({"test_result": TestResult.NEGATIVE, "tested_at": NOW + SECOND}, "input.testedAt"),
         ({"test_result": TestResult.NEGATIVE}, "input.testedAt"),
         ({"tested_at": NOW}, "input.testedAt"),
+        ({"test_result": TestResult.NEGATIVE, "tested_at": NOW.replace(tzinfo=None)}, "input.testedAt"),
+        ({"contact_at": NOW.replace(tzinfo=None)}, "input.contactAt"),
     ],
 )
 def test_facts_that_cannot_be_meant_are_refused_by_field(changed: dict[str, Any], field: str) -> None:
@@ -102,11 +115,41 @@ def test_facts_that_cannot_be_meant_are_refused_by_field(changed: dict[str, Any]
 
 def test_a_text_of_another_version_is_not_read() -> None:
     facts = Facts(declared_at=NOW, symptoms=[], test_result=None, tested_at=None, contact_at=None)
-    outcome = Outcome(colour=Colour.GREEN, rule_id="r", masked_name="测**", valid_until=NOW)
+    standing = Standing((outcome_of(Colour.GREEN, 1),))
     with pytest.raises(ValueError, match="version 1"):
         facts_in(facts.text().replace("gov-health-facts/1", "gov-health-facts/2"))
     with pytest.raises(ValueError, match="version 1"):
-        outcome_in(outcome.text().replace("gov-health-outcome/1", "gov-health-outcome/2"))
+        standing_in(standing.text().replace("gov-health-outcome/1", "gov-health-outcome/2"))
+
+
+def outcome_of(colour: Colour, days: int, *, name: str = "测**") -> Outcome:
+    """An outcome that is good for some days from now."""
+    return Outcome(colour=colour, rule_id="r", masked_name=name, valid_until=NOW + days * DAY, declared_at=NOW - SECOND)
+
+
+@pytest.mark.parametrize(
+    ("newest", "earlier", "day_by_day"),
+    [
+        ((Colour.GREEN, 3), [(Colour.RED, 2)], "RRG"),
+        ((Colour.GREEN, 3), [(Colour.RED, 5)], "RRRRR"),
+        ((Colour.YELLOW, 4), [(Colour.RED, 2)], "RRYY"),
+        ((Colour.RED, 2), [(Colour.YELLOW, 4)], "RRYY"),
+        ((Colour.YELLOW, 1), [(Colour.YELLOW, 3)], "YYY"),
+        ((Colour.GREEN, 1), [(Colour.GREEN, 3)], "G"),
+        ((Colour.GREEN, 4), [(Colour.RED, 1), (Colour.YELLOW, 3)], "RYYG"),
+        ((Colour.GREEN, 1), [(Colour.RED, 0), (Colour.RED, -1)], "G"),
+    ],
+)
+def test_the_worst_that_stands_is_shown_until_its_own_end(
+    newest: tuple[Colour, int], earlier: list[tuple[Colour, int]], day_by_day: str
+) -> None:
+    standing = carry(outcome_of(*newest), [outcome_of(*item, name="别***") for item in earlier], now=NOW)
+
+    shown = [standing.at(NOW + day * DAY) for day in range(len(day_by_day))]
+    assert "".join(item.colour.value[0] for item in shown) == day_by_day
+    assert all(item.valid_until > NOW + day * DAY for day, item in enumerate(shown))
+    assert standing.at(NOW + len(day_by_day) * DAY) == standing.outcomes[-1]
+    assert {item.masked_name for item in standing.outcomes} == {"测**"}
 
 
 def rule_set_with(change: Any) -> str:

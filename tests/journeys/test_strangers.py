@@ -168,7 +168,7 @@ async def a_victim(settings: Settings) -> AsyncIterator[tuple[Town, dict[str, st
         for step in (*account_steps.STEPS, *permit_steps.STEPS):
             await step.play(town)
         consents = (await town.ask(town.citizen, "Consents"))["consents"]
-        history = (await town.ask(town.citizen, "AccessHistory", {"first": 1}))["accessHistory"]["nodes"]
+        history = (await town.ask(town.citizen, "AccessHistory", {"first": 1}))["accessHistory"]["edges"]
         application = town.memory["application"]
         found = (await town.ask(town.citizen, "MyApplication", {"id": application}))["application"]
         yield (
@@ -178,7 +178,7 @@ async def a_victim(settings: Settings) -> AsyncIterator[tuple[Town, dict[str, st
                 "bill": found["fee"]["id"],
                 "licence": found["licence"]["id"],
                 "consent": _first_id(consents),
-                "entry": history[0]["id"],
+                "entry": history[0]["node"]["id"],
                 "nothing": NOTHING,
             },
         )
@@ -333,7 +333,7 @@ def _copy(value: Any) -> Any:
 
 
 def _first_id(found: Any) -> str:
-    nodes = found["nodes"] if isinstance(found, dict) else found
+    nodes = [edge["node"] for edge in found["edges"]] if isinstance(found, dict) else found
     return str(nodes[0]["id"])
 
 

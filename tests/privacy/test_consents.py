@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from town import Town, sample_number
 
 from gov_services.audit.entry import EntryKind
@@ -21,6 +22,9 @@ WITHDRAW = """mutation($input: WithdrawConsentInput!) { withdrawConsent(input: $
 CONSENTED = "query($r: ID!) { consentedCitizen(reference: $r) { id } }"
 IS_ADULT = """query($representations: [_Any!]!) { _entities(representations: $representations) {
   ... on Citizen { isAdult } } }"""
+TOLD = "riverside-bank read about you for “Confirming that you are an adult”: whether you are eighteen or older."
+JOB = "tell-of-disclosures"
+FINDINGS = "{ findings { edges { node { kind actor purpose entryId } } } }"
 
 
 async def notice_hash(town: Town, actor: Actor, purpose: str) -> str:
@@ -155,6 +159,84 @@ async def test_the_citizen_is_told_of_what_a_party_read(town: Town) -> None:
     assert await privacy.run_job(job) == 0
     await town.settle()
     answer = await town.ask("identity", "{ messages { nodes { code text } } }", purpose="own-account", actor=actor)
-    assert answer["data"]["messages"]["nodes"] == [
-        {"code": "disclosure.made", "text": "riverside-bank read about you for “adult-check”: Citizen.isAdult."}
+    assert sorted(answer["data"]["messages"]["nodes"], key=lambda node: str(node["code"])) == [
+        {"code": "consent.changed", "text": "One of your consents has changed."},
+        {"code": "disclosure.made", "text": TOLD},
     ]
+
+
+async def forget(town: Town, citizen: Actor) -> bytes:
+    """As if registration's event were still on its way; the tag that it brings."""
+    tag: bytes = await town.value("SELECT tag FROM privacy.subject WHERE citizen_id = :id", id=citizen.id)
+    await change(town, "DELETE FROM privacy.subject WHERE citizen_id = :id", id=citizen.id)
+    return tag
+
+
+async def change(town: Town, statement: str, **values: Any) -> None:
+    async with town.database.writing() as session:
+        await session.execute(text(statement), values)
+
+
+async def told(town: Town) -> list[Any]:
+    """Who was told of a disclosure."""
+    await town.settle()
+    rows = await town.rows("SELECT citizen_id FROM identity.message WHERE code = 'disclosure.made' ORDER BY 1")
+    return [row["citizen_id"] for row in rows]
+
+
+async def test_a_citizen_whose_registration_is_heard_of_late_is_told_all_the_same(town: Town) -> None:
+    late = await town.register()
+    tag = await forget(town, late)
+    other = await town.register(number=sample_number(sequence=200), phone="13900000002")
+    for citizen in (late, other):
+        assert await ask_adult(town, (await give(town, citizen))["consent"]["id"]) is True
+    await town.entries()
+    privacy = town.rooms["privacy"]
+
+    assert await privacy.run_job(JOB) == 0
+    assert await told(town) == []
+    assert await town.value("SELECT count(*) FROM audit.entry WHERE kind = 'log-read'") == 0
+
+    await change(
+        town,
+        "INSERT INTO privacy.subject (citizen_id, tag, since) VALUES (:id, :tag, now())",
+        id=late.id,
+        tag=tag,
+    )
+    assert await privacy.run_job(JOB) == 2
+    assert await told(town) == sorted([late.id, other.id])  # type: ignore[type-var]
+
+
+async def test_those_before_an_unknown_citizen_are_told_at_once(town: Town) -> None:
+    first = await town.register()
+    late = await town.register(number=sample_number(sequence=200), phone="13900000002")
+    await forget(town, late)
+    for citizen in (first, late):
+        assert await ask_adult(town, (await give(town, citizen))["consent"]["id"]) is True
+    await town.entries()
+
+    assert await town.rooms["privacy"].run_job(JOB) == 1
+    assert await told(town) == [first.id]
+
+
+async def test_one_who_stays_unknown_becomes_a_finding_and_stops_nobody(town: Town) -> None:
+    orphan = await town.register()
+    await forget(town, orphan)
+    other = await town.register(number=sample_number(sequence=200), phone="13900000002")
+    for citizen in (orphan, other):
+        assert await ask_adult(town, (await give(town, citizen))["consent"]["id"]) is True
+    await town.entries()
+    privacy = town.rooms["privacy"]
+    town.clock.advance(dt.timedelta(minutes=59))
+    assert await privacy.run_job(JOB) == 0
+
+    town.clock.advance(dt.timedelta(minutes=1))
+    assert await privacy.run_job(JOB) == 2
+
+    assert await told(town) == [other.id]
+    officer = town.staff("compliance-officer", client="compliance")
+    await town.integrate()
+    found = await town.ask("privacy", FINDINGS, purpose="log-review", actor=officer)
+    (finding,) = [edge["node"] for edge in found["data"]["findings"]["edges"]]
+    assert (finding["kind"], finding["actor"]) == ("SUBJECT_UNKNOWN", "client:riverside-bank")
+    assert (finding["purpose"], await privacy.run_job(JOB)) == ("adult-check", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from town import Town, sample_number
 
 from gov_services.audit.entry import EntryKind
@@ -12,21 +13,27 @@ from gov_services.audit.proof import Evidence, verify_evidence
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.actor import Actor
 from gov_services.kit.ids import new_id
+from gov_services.subgraph.types import encode_cursor
 
 HISTORY = """query($first: Int! = 20, $after: String) { accessHistory(first: $first, after: $after) {
-  nodes { id number action kind purpose actor fields { coordinate form } } pageInfo { hasNextPage endCursor } } }"""
+  edges { cursor node { id number action kind purpose actor fields { coordinate form } } }
+  pageInfo { hasNextPage endCursor } } }"""
 PROOF = "query($id: ID!) { accessProof(entryId: $id) { number evidence steps { number title detail } } }"
 VERIFY = "{ verifyLog { sound entries covered checkpoints checks { line } } }"
-SEARCH = """query($s: LogSearchInput!) { logEntries(search: $s) { nodes { id action client outcome code } } }"""
-USE = "query($p: String!) { fieldUse(purpose: $p) { client coordinate form declared opened withheld } }"
+SEARCH = """query($s: LogSearchInput!) { logEntries(search: $s) {
+  edges { node { id action client kind outcome basis code } } } }"""
+USE = """query($p: String!) { fieldUse(purpose: $p, first: 50) {
+  edges { node { client coordinate form declared opened withheld } } } }"""
 PROPOSE = """mutation($input: ProposeNarrowingInput!) { proposeNarrowing(input: $input) {
   narrowing { id state declared opened } userErrors { code } } }"""
 DECIDE = """mutation($input: DecideNarrowingInput!) { decideNarrowing(input: $input) {
   narrowing { id state bundleVersion } userErrors { code } } }"""
-ERASE = """mutation($input: RequestErasureInput!) { requestErasure(input: $input) {
-  destroyed kept { dataClass law years } userErrors { code } } }"""
-FINDINGS = "{ findings { nodes { kind actor purpose } } }"
+FINDINGS = "{ findings { edges { node { kind actor purpose } } } }"
 FIND = "query($i: FindCitizenInput!) { citizenByNationalId(input: $i) { id name } }"
+
+
+def nodes_of(connection: dict[str, Any]) -> list[dict[str, Any]]:
+    return [edge["node"] for edge in connection["edges"]]
 
 
 def officer(town: Town) -> Actor:
@@ -39,12 +46,12 @@ async def test_a_citizen_sees_who_saw_what_and_each_entry_is_provable(town: Town
     await town.entries()
     await town.integrate()
     answer = await town.ask("privacy", HISTORY, purpose="access-history", actor=actor)
-    nodes = answer["data"]["accessHistory"]["nodes"]
-    assert {"READ", "USE"} <= {node["kind"].upper() for node in nodes}
+    nodes = nodes_of(answer["data"]["accessHistory"])
+    assert {"READ", "USE"} <= {node["kind"] for node in nodes}
     assert str(actor.id) not in json.dumps(nodes)
 
     await town.integrate()
-    read = next(node for node in nodes if node["kind"] == "read")
+    read = next(node for node in nodes if node["kind"] == "READ")
     proof = await town.ask("privacy", PROOF, {"id": read["id"]}, purpose="access-history", actor=actor)
     found = proof["data"]["accessProof"]
     assert [step["number"] for step in found["steps"]] == [1, 2, 3, 4, 5]
@@ -67,9 +74,26 @@ async def test_history_is_paged_and_goes_on_where_it_stopped(town: Town) -> None
         purpose="access-history",
         actor=actor,
     )
-    numbers = [node["number"] for node in page["nodes"] + again["data"]["accessHistory"]["nodes"]]
+    numbers = [node["number"] for node in nodes_of(page) + nodes_of(again["data"]["accessHistory"])]
     assert numbers == sorted(numbers, reverse=True)
     assert len(set(numbers)) == 4
+
+
+@pytest.mark.parametrize("key", ["9223372036854775808", "9" * 40, "-1", "²", "x"])
+async def test_a_cursor_that_names_no_entry_is_refused_and_nothing_is_read(town: Town, key: str) -> None:
+    actor = await town.register()
+    values = {"after": encode_cursor(key)}
+    answer = await town.ask("privacy", HISTORY, values, purpose="access-history", actor=actor)
+    assert answer["data"] is None
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_CURSOR"]
+    assert [entry for entry in await town.entries() if entry.kind is EntryKind.LOG_READ] == []
+
+
+async def test_a_cursor_may_name_the_last_number_there_can_be(town: Town) -> None:
+    actor = await town.register()
+    values = {"after": encode_cursor(str(2**63 - 1)), "first": 1}
+    answer = await town.ask("privacy", HISTORY, values, purpose="access-history", actor=actor)
+    assert len(nodes_of(answer["data"]["accessHistory"])) == 1
 
 
 async def test_entries_about_others_unknown_ones_and_nonsense_are_not_proved(town: Town) -> None:
@@ -101,9 +125,9 @@ async def test_an_officer_finds_entries_by_what_they_say(town: Town) -> None:
     await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
     search: dict[str, Any] = {"coordinate": "Citizen.name", "client": "citizen-app"}
     answer = await town.ask("privacy", SEARCH, {"s": search}, purpose="log-review", actor=officer(town))
-    assert {node["action"] for node in answer["data"]["logEntries"]["nodes"]} == {"disclosure"}
+    assert {node["action"] for node in nodes_of(answer["data"]["logEntries"])} == {"disclosure"}
     nothing = await town.ask("privacy", SEARCH, {"s": {"subjectTag": "zz"}}, purpose="log-review", actor=officer(town))
-    assert nothing["data"]["logEntries"]["nodes"] == []
+    assert nodes_of(nothing["data"]["logEntries"]) == []
 
 
 async def test_nobody_but_a_compliance_officer_reads_the_log(town: Town) -> None:
@@ -121,7 +145,7 @@ async def test_two_officers_narrow_a_purpose_and_the_field_is_gone_from_the_next
     await town.entries()
     first, second = officer(town), officer(town)
     use = await town.ask("privacy", USE, {"p": "own-account"}, purpose="purpose-review", actor=first)
-    rows = {row["coordinate"]: row for row in use["data"]["fieldUse"]}
+    rows = {row["coordinate"]: row for row in nodes_of(use["data"]["fieldUse"])}
     assert (rows["Citizen.address"]["declared"], rows["Citizen.address"]["opened"]) == (1, 1)
     assert (rows["Citizen.phone"]["declared"], rows["Citizen.phone"]["opened"]) == (0, 0)
 
@@ -152,6 +176,18 @@ async def test_what_is_not_granted_cannot_be_narrowed(town: Town) -> None:
     assert answer["data"]["proposeNarrowing"]["userErrors"] == [{"code": "NOTHING_TO_NARROW"}]
 
 
+@pytest.mark.parametrize(
+    ("coordinate", "errors"), [("Citizen.assuranceLevel", [{"code": "NOTHING_TO_NARROW"}]), ("Citizen.name", [])]
+)
+async def test_only_what_has_a_mask_is_narrowed_to_masked(
+    town: Town, coordinate: str, errors: list[dict[str, str]]
+) -> None:
+    values = {"purpose": "own-account", "coordinate": coordinate, "form": "MASKED", "note": "-"}
+    answer = await town.ask("privacy", PROPOSE, {"input": values}, purpose="purpose-review", actor=officer(town))
+    assert answer["data"]["proposeNarrowing"]["userErrors"] == errors
+    assert await town.value("SELECT count(*) FROM privacy.narrowing") == (0 if errors else 1)
+
+
 async def test_a_clerk_who_looks_up_citizens_is_stopped_by_a_budget_and_flagged(town: Town) -> None:
     await town.register()
     clerk = town.staff("registrar")
@@ -172,9 +208,8 @@ async def test_a_clerk_who_looks_up_citizens_is_stopped_by_a_budget_and_flagged(
     privacy = town.rooms["privacy"]
     assert await privacy.run_job("findings")
     found = await town.ask("privacy", FINDINGS, purpose="log-review", actor=officer(town))
-    assert {"kind": "budget-exhausted", "actor": clerk.ref, "purpose": "counter-lookup"} in found["data"]["findings"][
-        "nodes"
-    ]
+    flagged = {"kind": "BUDGET_EXHAUSTED", "actor": clerk.ref, "purpose": "counter-lookup"}
+    assert flagged in nodes_of(found["data"]["findings"])
 
 
 async def test_a_look_up_needs_a_reason(town: Town) -> None:
@@ -186,31 +221,3 @@ async def test_a_look_up_needs_a_reason(town: Town) -> None:
         actor=town.staff("registrar"),
     )
     assert answer["errors"][0]["extensions"]["code"] == "REASON_REQUIRED"
-
-
-async def test_erasure_destroys_keys_and_names_what_stays_and_the_log_still_verifies(town: Town) -> None:
-    citizen = await town.register()
-    answer = await town.ask("privacy", ERASE, {"input": {"confirm": True}}, purpose="erasure", actor=citizen)
-    payload = answer["data"]["requestErasure"]
-    assert payload["destroyed"] == ["identity", "health"]
-    assert [item["dataClass"] for item in payload["kept"]] == ["permits", "payments", "audit"]
-    await town.settle()
-
-    gone = await town.ask("identity", "{ me { name } }", purpose="own-account", actor=citizen)
-    assert gone["errors"][0]["extensions"]["code"] == "NOT_FOUND"
-    assert await town.value("SELECT count(*) FROM identity.directory") == 0
-    assert await town.value("SELECT count(*) FROM keys.data_key WHERE wrapped IS NULL") == 2
-    await town.integrate()
-    report = await town.ask("privacy", VERIFY, purpose="log-review", actor=officer(town))
-    assert report["data"]["verifyLog"]["sound"] is True
-
-
-async def test_erasure_is_confirmed_and_asks_for_a_verified_person(town: Town) -> None:
-    citizen = await town.register()
-    answer = await town.ask("privacy", ERASE, {"input": {"confirm": False}}, purpose="erasure", actor=citizen)
-    assert answer["data"]["requestErasure"]["userErrors"] == [{"code": "NOT_CONFIRMED"}]
-    assert citizen.id is not None
-    low = town.citizen(citizen.id, assurance=2)
-    refused = await town.ask("privacy", ERASE, {"input": {"confirm": True}}, purpose="erasure", actor=low)
-    assert refused["errors"][0]["extensions"]["code"] == "ASSURANCE_TOO_LOW"
-    assert await town.value("SELECT count(*) FROM keys.data_key WHERE wrapped IS NULL") == 0

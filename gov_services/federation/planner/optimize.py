@@ -87,7 +87,7 @@ class _FetchBuilder:
             variables=self._printer.variables(),
             conditions=conditions,
             target=self._target(first),
-            keys=tuple(first.selection.fields),
+            keys=tuple((key, item.conditions) for key, item in first.selection.fields.items()),
             parts=parts,
             renames=separator.renames,
             coordinates=frozenset(coordinates.found),

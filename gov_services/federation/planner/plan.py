@@ -55,7 +55,8 @@ class Part:
 class Fetch:
     """One request to a subgraph.
 
-    `keys`: the response keys of a root fetch. `renames`: response keys that only this text uses → those of the answer.
+    `keys`: the response keys of a root fetch, and when each is asked for. `renames`: response keys that only this text
+    uses → those of the answer.
     """
 
     id: int
@@ -68,7 +69,7 @@ class Fetch:
     variables: tuple[str, ...]
     conditions: Conditions
     target: Target
-    keys: tuple[str, ...] = ()
+    keys: tuple[tuple[str, Conditions], ...] = ()
     parts: tuple[Part, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
     coordinates: frozenset[str] = frozenset()

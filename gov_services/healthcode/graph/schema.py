@@ -129,18 +129,20 @@ class Mutation:
         info: strawberry.Info,
         input: Annotated[VerifyHealthCodeInput, strawberry.argument(description="The code.")],
     ) -> VerifyHealthCodePayload | None:
-        outcome = await commit(healthcode_context(info), verifying.verify_code, text=input.token)
+        ctx = healthcode_context(info)
+        outcome = await commit(ctx, verifying.verify_code, text=input.token)
         verification = None
         if outcome.result is not None:
             row, disclosure = outcome.result
-            verification = HealthVerification(row=row, disclosure=disclosure)
+            verification = HealthVerification(row=row, disclosure=disclosure, now=ctx.now)
         return VerifyHealthCodePayload(verification=verification, user_errors=user_errors(outcome, info))
 
 
 async def read_code(info: strawberry.Info) -> HealthCode | None:
     """The asking citizen's own."""
-    found = await declaring.read_code(healthcode_context(info))
-    return HealthCode(row=found[0], disclosure=found[1]) if found else None
+    ctx = healthcode_context(info)
+    found = await declaring.read_code(ctx)
+    return HealthCode(row=found[0], disclosure=found[1], now=ctx.now) if found else None
 
 
 def create_schema() -> Schema:

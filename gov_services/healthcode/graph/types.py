@@ -14,7 +14,7 @@ from gov_services.consent.personal import Personal
 from gov_services.healthcode.facts import facts_in
 from gov_services.healthcode.models import DeclarationRow
 from gov_services.healthcode.ports import HealthcodePorts
-from gov_services.healthcode.rules import Outcome, outcome_in
+from gov_services.healthcode.rules import Outcome, standing_in
 from gov_services.subgraph.context import ReadContext
 from gov_services.subgraph.types import context_of
 
@@ -77,11 +77,12 @@ class HealthCode:
 
     row: strawberry.Private[DeclarationRow]
     disclosure: strawberry.Private[Disclosure]
+    now: strawberry.Private[dt.datetime]
 
     @strawberry.field(description="Its colour, by the rule below.", directives=[_HEALTH])
     async def colour(self) -> HealthColourType | None:
         text = await self.disclosure.open("HealthCode.colour", self.row, "outcome")
-        return HealthColourType(outcome_in(text).colour.value) if text else None
+        return HealthColourType(standing_in(text).at(self.now).colour.value) if text else None
 
     @strawberry.field(description="The rule that decided: rule set, version, rule.", directives=[_derived()])
     async def rule_id(self) -> str | None:
@@ -91,7 +92,8 @@ class HealthCode:
     async def reason(self, info: strawberry.Info) -> str | None:
         ctx = healthcode_context(info)
         return await self._derive(
-            "HealthCode.reason", lambda outcome: ctx.ports.rules.reason(outcome.rule_id, ctx.call.locale)
+            "HealthCode.reason",
+            lambda outcome: ctx.ports.rules.explain(outcome, newest=self.row.declared_at, locale=ctx.call.locale),
         )
 
     @strawberry.field(description="Until when the colour is good.", directives=[_derived()])
@@ -108,7 +110,7 @@ class HealthCode:
         return HealthEvidence.of(text) if text else None
 
     async def _derive(self, coordinate: str, rule: Callable[[Outcome], Answer]) -> Answer | None:
-        return await derive(self.disclosure, self.row, coordinate, rule)
+        return await derive(self.disclosure, self.row, coordinate, rule, now=self.now)
 
 
 @strawberry.federation.type(description="What a venue learns from a code: this, and nothing else.")
@@ -117,6 +119,7 @@ class HealthVerification:
 
     row: strawberry.Private[DeclarationRow]
     disclosure: strawberry.Private[Disclosure]
+    now: strawberry.Private[dt.datetime]
 
     @strawberry.field(description="Its colour.", directives=[_derived()])
     async def colour(self) -> HealthColourType | None:
@@ -125,18 +128,27 @@ class HealthVerification:
             self.row,
             "HealthVerification.colour",
             lambda outcome: HealthColourType(outcome.colour.value),
+            now=self.now,
         )
 
     @strawberry.field(description="The holder's name, masked.", directives=[_derived(category="name")])
     async def masked_name(self) -> str | None:
         return await derive(
-            self.disclosure, self.row, "HealthVerification.maskedName", lambda outcome: outcome.masked_name
+            self.disclosure,
+            self.row,
+            "HealthVerification.maskedName",
+            lambda outcome: outcome.masked_name,
+            now=self.now,
         )
 
     @strawberry.field(description="Until when the colour is good.", directives=[_derived()])
     async def valid_until(self) -> dt.datetime | None:
         return await derive(
-            self.disclosure, self.row, "HealthVerification.validUntil", lambda outcome: outcome.valid_until
+            self.disclosure,
+            self.row,
+            "HealthVerification.validUntil",
+            lambda outcome: outcome.valid_until,
+            now=self.now,
         )
 
 
@@ -150,10 +162,15 @@ class ShownCode:
 
 
 async def derive(
-    disclosure: Disclosure, row: DeclarationRow, coordinate: str, rule: Callable[[Outcome], Answer]
+    disclosure: Disclosure,
+    row: DeclarationRow,
+    coordinate: str,
+    rule: Callable[[Outcome], Answer],
+    *,
+    now: dt.datetime,
 ) -> Answer | None:
-    """One answer from the sealed outcome."""
-    return await disclosure.derive(coordinate, row, "outcome", lambda text: rule(outcome_in(text)))
+    """One answer from the sealed outcome that counts now."""
+    return await disclosure.derive(coordinate, row, "outcome", lambda text: rule(standing_in(text).at(now)))
 
 
 def healthcode_context(info: strawberry.Info) -> ReadContext[HealthcodePorts]:

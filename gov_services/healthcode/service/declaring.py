@@ -15,7 +15,7 @@ from gov_services.healthcode.code import LIFETIME, Shown, qr_code, sign_code
 from gov_services.healthcode.facts import Facts, Symptom, TestResult, declare
 from gov_services.healthcode.models import EVIDENCE, OUTCOME, CodeRow, DeclarationRow
 from gov_services.healthcode.ports import HealthcodePorts
-from gov_services.healthcode.rules import Outcome, judge, outcome_in
+from gov_services.healthcode.rules import Standing, carry, judge, standing_in
 from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
 from gov_services.subgraph.context import ReadContext, WriteContext
@@ -73,7 +73,7 @@ class Code:
 async def declare_health(ctx: Context, *, declared: Declared) -> DeclarationRow:
     """Take a declaration in the place of an earlier one. Raises ConsentRequired, NotFilledIn, FactRefused.
 
-    The name serves for the mask and is not kept.
+    A red or yellow that stands is carried over until its end. The name serves for the mask and is not kept.
     """
     citizen_id = ctx.citizen_id()
     disclosure = await ctx.disclosure_of(citizen_id, {COLOUR}, object_ref="declaration")
@@ -87,8 +87,12 @@ async def declare_health(ctx: Context, *, declared: Declared) -> DeclarationRow:
     )
     rules = ctx.ports.rules
     outcome = disclosure.release(COLOUR, judge(rules, facts, masked_name=masked_name, now=ctx.now))
+    # Two declarations at once would each see what stood before both, and the later one lose the earlier one's colour.
+    await store.lock_declarations(ctx.session, citizen_id=citizen_id)
+    earlier = await store.declaration(ctx.session, citizen_id=citizen_id, now=ctx.now)
+    before = () if earlier is None else (await _standing(disclosure, earlier)).outcomes
     await store.remove_declarations(ctx.session, citizen_id=citizen_id)
-    row = await _sealed(ctx, citizen_id, facts, outcome, keep_days=rules.keep_days)
+    row = await _sealed(ctx, citizen_id, facts, carry(outcome, before, now=ctx.now), keep_days=rules.keep_days)
     ctx.session.add(row)
     await ctx.session.flush()
     await ctx.record(
@@ -108,7 +112,7 @@ async def show_code(ctx: Context) -> Code:
     row = await store.declaration(ctx.session, citizen_id=citizen_id, now=ctx.now)
     if row is None:
         raise NoDeclaration
-    outcome = outcome_in(await disclosure.open(COLOUR, row, "outcome") or "")
+    outcome = (await _standing(disclosure, row)).at(ctx.now)
     if outcome.valid_until <= ctx.now:
         raise NoDeclaration
     code_id = UUID(bytes=secrets.token_bytes(16))
@@ -149,14 +153,20 @@ async def read_code(ctx: ReadContext[HealthcodePorts]) -> tuple[DeclarationRow, 
     return (row, disclosure) if row else None
 
 
-async def _sealed(ctx: Context, citizen_id: UUID, facts: Facts, outcome: Outcome, *, keep_days: int) -> DeclarationRow:
+async def _standing(disclosure: Disclosure, row: DeclarationRow) -> Standing:
+    return standing_in(await disclosure.open(COLOUR, row, "outcome") or "")
+
+
+async def _sealed(
+    ctx: Context, citizen_id: UUID, facts: Facts, standing: Standing, *, keep_days: int
+) -> DeclarationRow:
     declaration_id = new_id(ctx.now)
     sealer = await ctx.sealer(citizen_id)
     return DeclarationRow(
         citizen_id=citizen_id,
         declaration_id=declaration_id,
         evidence=sealer.seal(EVIDENCE, row_id=declaration_id, value=facts.text()),
-        outcome=sealer.seal(OUTCOME, row_id=declaration_id, value=outcome.text()),
+        outcome=sealer.seal(OUTCOME, row_id=declaration_id, value=standing.text()),
         declared_at=ctx.now,
         keep_until=ctx.now + dt.timedelta(days=keep_days),
     )

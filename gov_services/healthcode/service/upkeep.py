@@ -11,16 +11,22 @@ from gov_services.subgraph.events import Event
 from gov_services.subgraph.unit_of_work import commit
 
 AT_ONCE = 1000
+"""Rows of a kind in one transaction."""
+MOST_ROUNDS = 100
+"""Of one run: what is left then waits for the next, so that one run always ends."""
 CODES_STAY = dt.timedelta(minutes=5)
 """After their end: long enough to tell a venue whose clock is late that a code is over, and no longer."""
 
 
 async def remove_lapsed(ctx: ReadContext[HealthcodePorts]) -> int:
     """The job: remove what is kept no longer; how many rows that were."""
-    async with ctx.reading() as session:
-        if not await store.lapsed(session, now=ctx.now - CODES_STAY):
-            return 0
-    return (await commit(ctx, _remove)).result or 0
+    removed = 0
+    for _ in range(MOST_ROUNDS):
+        async with ctx.reading() as session:
+            if not await store.lapsed(session, now=ctx.now - CODES_STAY):
+                break
+        removed += (await commit(ctx, _remove)).result or 0
+    return removed
 
 
 async def on_citizen_erased(ctx: WriteContext[HealthcodePorts], *, event: Event) -> None:

@@ -14,12 +14,12 @@ from strawberry.federation.types import FieldSet
 from gov_services.consent.models import RevisionRow, StandingRow
 from gov_services.consent.purposes import Basis, Form
 from gov_services.kit.ids import parse_id
+from gov_services.privacy.graph.pages import After, First, page_info, page_of_all
 from gov_services.privacy.service import consents
 from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
     context_of,
-    decode_cursor,
     encode_cursor,
     page_size,
     register_enum,
@@ -118,11 +118,19 @@ class Consent:
     expires_at: dt.datetime | None = strawberry.field(description="When it ends by itself.")
 
 
+@strawberry.type(description="One consent of a page.")
+class ConsentEdge:
+    """Relay's edge."""
+
+    cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
+    node: Consent = strawberry.field(description="The consent.")
+
+
 @strawberry.type(description="A page of consents.")
 class ConsentConnection:
     """Relay connection."""
 
-    nodes: list[Consent] = strawberry.field(description="The consents.")
+    edges: list[ConsentEdge] = strawberry.field(description="The consents.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
@@ -223,22 +231,15 @@ class ConsentQuery:
     async def consents(
         self,
         info: strawberry.Info,
-        first: Annotated[int, strawberry.argument(description="How many, 50 at most.")] = 20,
-        after: Annotated[str | None, strawberry.argument(description="Cursor to go on from.")] = None,
+        first: First = 20,
+        after: After = None,
     ) -> ConsentConnection:
         """In order of purpose and recipient."""
-        size, start = page_size(first), decode_cursor(after)
+        size = page_size(first)
         rows = await consents.list_consents(context_of(info))
-        names = [str(row.consent_id) for row in rows]
-        begin = names.index(start) + 1 if start in names else 0
-        shown = rows[begin : begin + size]
-        return ConsentConnection(
-            nodes=[consent_of(row) for row in shown],
-            page_info=PageInfo(
-                has_next_page=len(rows) > begin + size,
-                end_cursor=encode_cursor(str(shown[-1].consent_id)) if shown else None,
-            ),
-        )
+        shown, more = page_of_all(rows, after=after, size=size, key=lambda row: str(row.consent_id))
+        edges = [ConsentEdge(cursor=encode_cursor(key), node=consent_of(row)) for key, row in shown]
+        return ConsentConnection(edges=edges, page_info=page_info(edges, more=more))
 
     @strawberry.field(description="The citizen who gave the asking party a consent for this very purpose.")
     async def consented_citizen(

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from enum import Enum
 from typing import Annotated
 
 import strawberry
 
 from gov_services.audit import history as audit_history
-from gov_services.audit.entry import Entry
+from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.models import EntryRow
+from gov_services.consent.purposes import Basis
 from gov_services.kit.ids import parse_id
+from gov_services.privacy.graph.pages import After, First, number_in, page_info
 from gov_services.privacy.service import history
-from gov_services.subgraph.types import PageInfo, context_of, decode_cursor, encode_cursor, page_size
+from gov_services.subgraph.types import PageInfo, context_of, encode_cursor, page_size, register_enum
 
-First = Annotated[int, strawberry.argument(description="How many, 50 at most.")]
-After = Annotated[str | None, strawberry.argument(description="Cursor to go on from.")]
+register_enum(
+    EntryKind,
+    name="EntryKind",
+    description="What an entry of the log is about.",
+    values={
+        EntryKind.READ: "A disclosure that was decided.",
+        EntryKind.USE: "What of a disclosure was really opened.",
+        EntryKind.CHANGE: "A change.",
+        EntryKind.REFUSAL: "Something that was refused.",
+        EntryKind.KEY: "A key was made, rotated or destroyed.",
+        EntryKind.LOG_READ: "Somebody read the log.",
+        EntryKind.MANIFEST: "A new list of trusted documents.",
+        EntryKind.BUNDLE: "A new bundle of purposes.",
+    },
+)
+
+
+@strawberry.enum(description="Whether something was allowed.")
+class EntryOutcome(Enum):
+    """As audit.entry has it."""
+
+    ALLOWED = strawberry.enum_value("allowed", description="It was allowed.")
+    REFUSED = strawberry.enum_value("refused", description="It was refused; the code says why.")
 
 
 @strawberry.type(description="One coordinate in an entry of the log.")
@@ -34,29 +58,37 @@ class AccessEntry:
     id: strawberry.ID = strawberry.field(description="Id of the entry.")
     number: int = strawberry.field(description="Its place in the log.")
     at: dt.datetime = strawberry.field(description="When.")
-    kind: str = strawberry.field(description="read, use, change, refusal, key, log-read, manifest, bundle.")
+    kind: EntryKind = strawberry.field(description="What it is about.")
     action: str = strawberry.field(description="What was done.")
     actor: str = strawberry.field(description="Who did it; a citizen is not named.")
     client: str = strawberry.field(description="Through which client.")
     room: str = strawberry.field(description="Which service.")
     purpose: str = strawberry.field(description="Why: code of the purpose.")
-    basis: str = strawberry.field(description="On what legal basis.")
+    basis: Basis | None = strawberry.field(description="On what legal basis; none where no purpose was known.")
     entrance: str = strawberry.field(description="By which registered way in.")
     fields: list[EntryField] = strawberry.field(description="Which fields, in which form.")
     case_id: strawberry.ID | None = strawberry.field(description="The case that it was for.")
     reason: str | None = strawberry.field(description="The reason that was stated.")
     recipient: str | None = strawberry.field(description="To whom it went.")
-    outcome: str = strawberry.field(description="allowed or refused.")
+    outcome: EntryOutcome = strawberry.field(description="How it came out.")
     code: str | None = strawberry.field(description="Why it was refused.")
     policy: str = strawberry.field(description="Hash of the bundle of purposes that decided.")
     count: int = strawberry.field(description="How many refusals of strangers this entry stands for.")
+
+
+@strawberry.type(description="One entry of a page.")
+class AccessEntryEdge:
+    """Relay's edge."""
+
+    cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
+    node: AccessEntry = strawberry.field(description="The entry.")
 
 
 @strawberry.type(description="A page of entries.")
 class AccessEntryConnection:
     """Relay connection, newest first."""
 
-    nodes: list[AccessEntry] = strawberry.field(description="The entries.")
+    edges: list[AccessEntryEdge] = strawberry.field(description="The entries.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
@@ -106,7 +138,7 @@ class LogSearchInput:
     client: str | None = strawberry.field(default=None, description="Through which client.")
     purpose: str | None = strawberry.field(default=None, description="Code of the purpose.")
     coordinate: str | None = strawberry.field(default=None, description="Schema coordinate.")
-    outcome: str | None = strawberry.field(default=None, description="allowed or refused.")
+    outcome: EntryOutcome | None = strawberry.field(default=None, description="How it came out.")
     since: dt.datetime | None = strawberry.field(default=None, description="Not before.")
     until: dt.datetime | None = strawberry.field(default=None, description="Before.")
 
@@ -118,19 +150,19 @@ def entry_of(row: EntryRow) -> AccessEntry:
         id=strawberry.ID(str(entry.id)),
         number=row.seq,
         at=entry.at,
-        kind=entry.kind.value,
+        kind=entry.kind,
         action=entry.action,
         actor=entry.actor,
         client=entry.client,
         room=entry.room,
         purpose=entry.purpose,
-        basis=entry.basis,
+        basis=Basis(entry.basis) if entry.basis else None,
         entrance=entry.entrance,
         fields=[EntryField(coordinate=name, form=form) for name, form in entry.coordinates],
         case_id=strawberry.ID(str(entry.case)) if entry.case else None,
         reason=entry.reason,
         recipient=entry.recipient,
-        outcome=entry.outcome,
+        outcome=EntryOutcome(entry.outcome),
         code=entry.code,
         policy=entry.policy,
         count=entry.count,
@@ -139,19 +171,8 @@ def entry_of(row: EntryRow) -> AccessEntry:
 
 def page_of(rows: Sequence[EntryRow], size: int) -> AccessEntryConnection:
     """A page out of `size` + 1 rows at most."""
-    shown = rows[:size]
-    return AccessEntryConnection(
-        nodes=[entry_of(row) for row in shown],
-        page_info=PageInfo(
-            has_next_page=len(rows) > size, end_cursor=encode_cursor(str(shown[-1].seq)) if shown else None
-        ),
-    )
-
-
-def place(after: str | None) -> int | None:
-    """The number in a cursor; one that holds none goes on from nowhere."""
-    key = decode_cursor(after)
-    return int(key) if key is not None and key.isdecimal() else None
+    edges = [AccessEntryEdge(cursor=encode_cursor(str(row.seq)), node=entry_of(row)) for row in rows[:size]]
+    return AccessEntryConnection(edges=edges, page_info=page_info(edges, more=len(rows) > size))
 
 
 def proof_of(found: history.Proved) -> AccessProof:
@@ -174,7 +195,7 @@ class HistoryQuery:
     ) -> AccessEntryConnection:
         """PIPL 44, 45."""
         size = page_size(first)
-        rows = await history.read_own_history(context_of(info), before=place(after), limit=size + 1)
+        rows = await history.read_own_history(context_of(info), before=number_in(after), limit=size + 1)
         return page_of(rows, size)
 
     @strawberry.field(description="The proof that an entry about the citizen who asks is in the log.")
@@ -202,11 +223,11 @@ class HistoryQuery:
             client=search.client,
             purpose=search.purpose,
             coordinate=search.coordinate,
-            outcome=search.outcome,
+            outcome=str(search.outcome.value) if search.outcome else None,
             since=search.since,
             until=search.until,
         )
-        rows = await history.search(context_of(info), criteria=criteria, before=place(after), limit=size + 1)
+        rows = await history.search(context_of(info), criteria=criteria, before=number_in(after), limit=size + 1)
         return page_of(rows, size)
 
     @strawberry.field(description="The proof of any entry, for compliance officers.")

@@ -1,4 +1,4 @@
-"""Minimization in GraphQL: field use, proposals to narrow, findings; and a citizen's erasure."""
+"""Minimization in GraphQL: field use, proposals to narrow, findings."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import strawberry
 
 from gov_services.consent.purposes import Form
 from gov_services.kit.ids import parse_id
-from gov_services.privacy.graph.history import After, First
-from gov_services.privacy.holds import Hold
+from gov_services.privacy.findings import FindingKind
+from gov_services.privacy.graph.pages import After, First, id_in, page_info, page_of_all
 from gov_services.privacy.lifecycle import NarrowingState as State
 from gov_services.privacy.models import NarrowingRow
-from gov_services.privacy.service import erasure, review
+from gov_services.privacy.service import review
 from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
     context_of,
-    decode_cursor,
     encode_cursor,
     page_size,
     register_enum,
@@ -39,6 +38,18 @@ register_enum(
 )
 
 
+register_enum(
+    FindingKind,
+    name="FindingKind",
+    description="What an officer has to look into.",
+    values={
+        FindingKind.BUDGET_EXHAUSTED: "Staff or a party asked for more than their budget holds.",
+        FindingKind.NO_RELATION: "Staff or a party asked about somebody who is none of their business.",
+        FindingKind.SUBJECT_UNKNOWN: "A party read about somebody whom we could not tell of it.",
+    },
+)
+
+
 @strawberry.type(description="One grant of a purpose, as one client used it in the last 90 days.")
 class FieldUse:
     """Granted, declared, opened."""
@@ -49,6 +60,22 @@ class FieldUse:
     declared: int = strawberry.field(description="How often a request was decided to get it.")
     opened: int = strawberry.field(description="How often it was really opened.")
     withheld: int = strawberry.field(description="How often it was asked for and not given.")
+
+
+@strawberry.type(description="One grant of a page.")
+class FieldUseEdge:
+    """Relay's edge."""
+
+    cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
+    node: FieldUse = strawberry.field(description="The grant.")
+
+
+@strawberry.type(description="A page of grants.")
+class FieldUseConnection:
+    """Relay connection, by client and coordinate."""
+
+    edges: list[FieldUseEdge] = strawberry.field(description="The grants.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
 @strawberry.type(description="A proposal to take a grant away, or to mask it.")
@@ -67,11 +94,19 @@ class Narrowing:
     bundle_version: int | None = strawberry.field(description="Version of the bundle that put it in force.")
 
 
+@strawberry.type(description="One proposal of a page.")
+class NarrowingEdge:
+    """Relay's edge."""
+
+    cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
+    node: Narrowing = strawberry.field(description="The proposal.")
+
+
 @strawberry.type(description="A page of proposals.")
 class NarrowingConnection:
     """Relay connection, newest first."""
 
-    nodes: list[Narrowing] = strawberry.field(description="The proposals.")
+    edges: list[NarrowingEdge] = strawberry.field(description="The proposals.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
@@ -80,18 +115,26 @@ class Finding:
     """It points to an entry and holds nothing of it."""
 
     id: strawberry.ID = strawberry.field(description="Opaque id.")
-    kind: str = strawberry.field(description="budget-exhausted or no-relation.")
+    kind: FindingKind = strawberry.field(description="What it is.")
     actor: str = strawberry.field(description="Who.")
     purpose: str = strawberry.field(description="Under which purpose.")
     entry_id: strawberry.ID = strawberry.field(description="The entry of the log.")
     found_at: dt.datetime = strawberry.field(description="When it was found.")
 
 
+@strawberry.type(description="One finding of a page.")
+class FindingEdge:
+    """Relay's edge."""
+
+    cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
+    node: Finding = strawberry.field(description="The finding.")
+
+
 @strawberry.type(description="A page of findings.")
 class FindingConnection:
     """Relay connection, newest first."""
 
-    nodes: list[Finding] = strawberry.field(description="The findings.")
+    edges: list[FindingEdge] = strawberry.field(description="The findings.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
@@ -128,33 +171,6 @@ class NarrowingPayload:
         return narrowing_of(await review.read_narrowing(context_of(info), narrowing_id=self.narrowing_id))
 
 
-@strawberry.type(description="A class of data that outlives an erasure.")
-class KeptData:
-    """PIPL 47: named with law and term."""
-
-    data_class: str = strawberry.field(description="permits, payments or audit.")
-    law: str = strawberry.field(description="The law that asks for it.")
-    article: str = strawberry.field(description="Article of that law.")
-    years: int = strawberry.field(description="For how many years.")
-    reason: str = strawberry.field(description="Why, in the language asked for.")
-
-
-@strawberry.input(description="A request to erase.")
-class RequestErasureInput:
-    """Cannot be undone."""
-
-    confirm: bool = strawberry.field(description="True, to say so in so many words.")
-
-
-@strawberry.type(description="What an erasure came to.")
-class ErasurePayload:
-    """What is gone and what stays."""
-
-    user_errors: list[UserErrorType] = strawberry.field(description="What can be put right.")
-    destroyed: list[str] = strawberry.field(description="Classes of data whose keys are destroyed.")
-    kept: list[KeptData] = strawberry.field(description="Classes that stay, why and until when.")
-
-
 def narrowing_of(row: NarrowingRow) -> Narrowing:
     """A proposal as GraphQL shows it."""
     return Narrowing(
@@ -171,17 +187,6 @@ def narrowing_of(row: NarrowingRow) -> Narrowing:
     )
 
 
-def kept_of(hold: Hold, locale: str) -> KeptData:
-    """A hold as GraphQL shows it."""
-    return KeptData(
-        data_class=hold.data_class.value,
-        law=hold.law,
-        article=hold.article,
-        years=hold.years,
-        reason=hold.reason[locale],
-    )
-
-
 @strawberry.type
 class ReviewQuery:
     """Root fields of the review."""
@@ -191,63 +196,64 @@ class ReviewQuery:
         self,
         info: strawberry.Info,
         purpose: Annotated[str, strawberry.argument(description="Code of the purpose.")],
-    ) -> list[FieldUse]:
-        """Bounded by the grants and clients of one purpose."""
+        first: First = 20,
+        after: After = None,
+    ) -> FieldUseConnection:
+        """The grants and clients of one purpose."""
+        size = page_size(first)
         rows = await review.read_field_use(context_of(info), purpose=purpose)
-        return [
-            FieldUse(
-                client=row.client,
-                coordinate=row.coordinate,
-                form=row.form,
-                declared=row.declared,
-                opened=row.opened,
-                withheld=row.withheld,
+        shown, more = page_of_all(rows, after=after, size=size, key=lambda row: f"{row.client} {row.coordinate}")
+        edges = [
+            FieldUseEdge(
+                cursor=encode_cursor(key),
+                node=FieldUse(
+                    client=row.client,
+                    coordinate=row.coordinate,
+                    form=row.form,
+                    declared=row.declared,
+                    opened=row.opened,
+                    withheld=row.withheld,
+                ),
             )
-            for row in rows
+            for key, row in shown
         ]
+        return FieldUseConnection(edges=edges, page_info=page_info(edges, more=more))
 
     @strawberry.field(description="Proposals to narrow, newest first; for officers.")
     async def narrowings(self, info: strawberry.Info, first: First = 20, after: After = None) -> NarrowingConnection:
         """With their evidence."""
         size = page_size(first)
-        rows = await review.list_narrowings(context_of(info), before=_id(after), limit=size + 1)
-        shown = rows[:size]
-        return NarrowingConnection(
-            nodes=[narrowing_of(row) for row in shown],
-            page_info=PageInfo(
-                has_next_page=len(rows) > size,
-                end_cursor=encode_cursor(str(shown[-1].narrowing_id)) if shown else None,
-            ),
-        )
+        rows = await review.list_narrowings(context_of(info), before=id_in(after), limit=size + 1)
+        edges = [
+            NarrowingEdge(cursor=encode_cursor(str(row.narrowing_id)), node=narrowing_of(row)) for row in rows[:size]
+        ]
+        return NarrowingConnection(edges=edges, page_info=page_info(edges, more=len(rows) > size))
 
     @strawberry.field(description="Findings, newest first; for officers.")
     async def findings(self, info: strawberry.Info, first: First = 20, after: After = None) -> FindingConnection:
         """They point into the log."""
         size = page_size(first)
-        rows = await review.list_findings(context_of(info), before=_id(after), limit=size + 1)
-        shown = rows[:size]
-        return FindingConnection(
-            nodes=[
-                Finding(
+        rows = await review.list_findings(context_of(info), before=id_in(after), limit=size + 1)
+        edges = [
+            FindingEdge(
+                cursor=encode_cursor(str(row.finding_id)),
+                node=Finding(
                     id=strawberry.ID(str(row.finding_id)),
-                    kind=row.kind,
+                    kind=FindingKind(row.kind),
                     actor=row.actor,
                     purpose=row.purpose,
                     entry_id=strawberry.ID(str(row.entry_id)),
                     found_at=row.found_at,
-                )
-                for row in shown
-            ],
-            page_info=PageInfo(
-                has_next_page=len(rows) > size,
-                end_cursor=encode_cursor(str(shown[-1].finding_id)) if shown else None,
-            ),
-        )
+                ),
+            )
+            for row in rows[:size]
+        ]
+        return FindingConnection(edges=edges, page_info=page_info(edges, more=len(rows) > size))
 
 
 @strawberry.type
 class ReviewMutation:
-    """Changes by officers, and a citizen's erasure."""
+    """Changes by officers."""
 
     @strawberry.mutation(description="Propose that a purpose gives less; a second officer decides.")
     async def propose_narrowing(
@@ -280,24 +286,3 @@ class ReviewMutation:
             approve=input.approve,
         )
         return NarrowingPayload(user_errors=user_errors(outcome, info), narrowing_id=outcome.result)
-
-    @strawberry.mutation(description="Destroy the keys of all data without a duty to keep it. Cannot be undone.")
-    async def request_erasure(
-        self,
-        info: strawberry.Info,
-        input: Annotated[RequestErasureInput, strawberry.argument(description="What it takes.")],
-    ) -> ErasurePayload:
-        """PIPL 47."""
-        ctx = context_of(info)
-        outcome = await commit(ctx, erasure.request_erasure, confirm=input.confirm)
-        erased = outcome.result
-        return ErasurePayload(
-            user_errors=user_errors(outcome, info),
-            destroyed=[item.value for item in erased.destroyed] if erased else [],
-            kept=[kept_of(hold, ctx.call.locale) for hold in erased.kept] if erased else [],
-        )
-
-
-def _id(after: str | None) -> UUID | None:
-    key = decode_cursor(after)
-    return parse_id(key) if key is not None else None

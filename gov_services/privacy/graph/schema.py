@@ -5,6 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
+from gov_services.privacy.graph.erasure import ErasureMutation
 from gov_services.privacy.graph.history import HistoryQuery
 from gov_services.privacy.graph.review import ReviewMutation, ReviewQuery
 from gov_services.subgraph.schema import Schema, build_schema
@@ -16,7 +17,7 @@ class Query(ConsentQuery, HistoryQuery, ReviewQuery):
 
 
 @strawberry.type(name="Mutation", description="Changes: one a document, each with an input and a payload.")
-class Mutation(ConsentMutation, ReviewMutation):
+class Mutation(ConsentMutation, ReviewMutation, ErasureMutation):
     """All changes of the subgraph."""
 
 

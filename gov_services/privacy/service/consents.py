@@ -196,4 +196,5 @@ async def _append(
         recipient=f"client:{recipient}",
         disclosed=dict.fromkeys(revision.scope, "CONSENTED"),
     )
+    await ctx.publish("message.requested", subject=citizen_id, body={"code": "consent.changed", "params": {}})
     return revision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
@@ -13,7 +14,8 @@ from gov_services.consent.lifecycle import ConsentEvent
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
-from gov_services.privacy.holds import ERASABLE, HOLDS, Hold
+from gov_services.privacy import store
+from gov_services.privacy.holds import HOLDS, Hold, held_since
 from gov_services.privacy.models import ErasureRow
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import WriteContext
@@ -30,40 +32,74 @@ class NotConfirmed(UserError):
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A class that stays, by which duty and until when."""
+
+    hold: Hold
+    until: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Erased:
     """What an erasure came to."""
 
     erasure_id: UUID
     destroyed: tuple[DataClass, ...]
-    kept: tuple[Hold, ...]
+    kept: tuple[Kept, ...]
 
 
 async def request_erasure(ctx: WriteContext[PrivacyPorts], *, confirm: bool) -> Erased:
-    """Destroy the citizen's keys of every class without a hold, and withdraw every consent (PIPL 47).
+    """Destroy the citizen's keys of every class of which no law has anything kept, and withdraw all consents (PIPL 47).
 
-    The wrapped keys are gone when the transaction commits, and no read that begins after it opens anything; what
-    other processes hold in memory is forgotten with the event that goes out, and within 60 s in any case.
+    Asked again, it answers what the first time came to. The wrapped keys are gone when the transaction commits, and
+    no read that begins after it opens anything; what other processes hold in memory is forgotten with the event that
+    goes out, and within 60 s in any case.
     """
     if not confirm:
         raise NotConfirmed(field="input.confirm")
     citizen_id = ctx.citizen_id()
+    await store.lock_erasure(ctx.session, citizen_id=citizen_id)
+    earlier = await store.erasure_of(ctx.session, citizen_id=citizen_id)
+    if earlier is not None:
+        await ctx.record("erasure.repeated", subject=citizen_id, object_ref=f"erasure:{earlier.erasure_id}")
+        return _erased(earlier)
     await _end_consents(ctx, citizen_id)
+    held = await _held(ctx, citizen_id)
+    destroyed = [item for item in DataClass if item not in held]
     keys = ctx.services.discloser.keys
-    for data_class in ERASABLE:
+    for data_class in destroyed:
         await keys.shred(ctx.session, citizen_id=citizen_id, data_class=data_class, reason="erasure", now=ctx.now)
     erasure = ErasureRow(
         citizen_id=citizen_id,
         erasure_id=new_id(ctx.now),
         made_at=ctx.now,
-        destroyed=[item.value for item in ERASABLE],
-        kept=[item.value for item in HOLDS],
+        destroyed=[item.value for item in destroyed],
+        kept=[item.value for item in held],
+        kept_until=[HOLDS[item].ends_at(since) for item, since in held.items()],
     )
     ctx.session.add(erasure)
     await ctx.record(
         "citizen.erased", subject=citizen_id, object_ref=f"erasure:{erasure.erasure_id}", kind=EntryKind.KEY
     )
     await ctx.publish("privacy.citizen_erased", subject=citizen_id, body={"classes": erasure.destroyed})
-    return Erased(erasure.erasure_id, ERASABLE, tuple(HOLDS.values()))
+    await ctx.publish("message.requested", subject=citizen_id, body={"code": "erasure.done", "params": {}})
+    return _erased(erasure)
+
+
+async def _held(ctx: WriteContext[PrivacyPorts], citizen_id: UUID) -> dict[DataClass, dt.datetime]:
+    known = await store.held_classes(ctx.session, citizen_id=citizen_id)
+    latest_case, is_case_open = await store.cases_of(ctx.session, citizen_id=citizen_id)
+    facts = {DataClass(name): since for name, since in known.items()}
+    return held_since(facts, latest_case=latest_case, is_case_open=is_case_open, now=ctx.now)
+
+
+def _erased(row: ErasureRow) -> Erased:
+    kept = zip(row.kept, row.kept_until, strict=True)
+    return Erased(
+        row.erasure_id,
+        tuple(DataClass(name) for name in row.destroyed),
+        tuple(Kept(HOLDS[DataClass(name)], until) for name, until in kept),
+    )
 
 
 async def _end_consents(ctx: WriteContext[PrivacyPorts], citizen_id: UUID) -> None:

@@ -1,15 +1,18 @@
-"""What follows from the log by itself: telling citizens of what parties read, and findings. It opens nothing."""
+"""What follows by itself from the log and from facts of other rooms: messages, findings, holds. It opens nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from gov_services.audit import usage
 from gov_services.audit.entry import EntryKind
 from gov_services.audit.models import EntryRow
+from gov_services.crypto.keys import DataClass
 from gov_services.kit.ids import new_id
 from gov_services.privacy import store
+from gov_services.privacy.findings import FindingKind
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.events import Event
@@ -17,8 +20,10 @@ from gov_services.subgraph.unit_of_work import commit
 
 BATCH = 500
 TELL, FIND = "tell-of-disclosures", "findings"
-FINDING_CODES = {"BUDGET_EXHAUSTED": "budget-exhausted", "NOT_RELATED": "no-relation"}
+FINDING_CODES = {"BUDGET_EXHAUSTED": FindingKind.BUDGET_EXHAUSTED, "NOT_RELATED": FindingKind.NO_RELATION}
 """Refusals of staff and parties that an officer looks into, and what the finding is called."""
+LONGEST_WAIT = dt.timedelta(hours=1)
+"""For registration's event: an entry whose citizen is not known by then becomes a finding, and others go on."""
 
 
 async def on_citizen_registered(ctx: WriteContext[PrivacyPorts], *, event: Event) -> None:
@@ -31,11 +36,31 @@ async def on_citizen_registered(ctx: WriteContext[PrivacyPorts], *, event: Event
     await ctx.record("subject.known", subject=event.citizen_id)
 
 
+async def on_application_submitted(ctx: WriteContext[PrivacyPorts], *, event: Event) -> None:
+    """`permits.application_submitted`: there is a file now, which a law has kept."""
+    await _hold(ctx, event, DataClass.PERMITS)
+
+
+async def on_bill_settled(ctx: WriteContext[PrivacyPorts], *, event: Event) -> None:
+    """`payments.bill_settled`: there is a voucher now, which a law has kept."""
+    await _hold(ctx, event, DataClass.PAYMENTS)
+
+
+async def _hold(ctx: WriteContext[PrivacyPorts], event: Event, data_class: DataClass) -> None:
+    if event.citizen_id is None:
+        raise ValueError("data is somebody's")
+    await store.save_held_class(
+        ctx.session, citizen_id=event.citizen_id, data_class=data_class.value, since=event.published_at
+    )
+    await ctx.record("hold.noted", subject=event.citizen_id, object_ref=f"class:{data_class.value}")
+
+
 async def tell_of_disclosures(ctx: ReadContext[Any]) -> int:
     """Publish a message for each field that a relying party opened; returns how many entries that took."""
     async with ctx.reading() as session:
         rows = await usage.uses_by_parties(session, after=await store.watermark(session, job=TELL), limit=1)
-    return (await commit(ctx, _tell)).result or 0 if rows else 0
+        ready = _ready(rows, await store.subjects_of(session, tags=_tags(rows)), now=ctx.now)
+    return (await commit(ctx, _tell)).result or 0 if ready else 0
 
 
 async def find(ctx: ReadContext[Any]) -> int:
@@ -49,8 +74,9 @@ async def find(ctx: ReadContext[Any]) -> int:
 async def _tell(ctx: WriteContext[PrivacyPorts]) -> int:
     after = await store.watermark_for_update(ctx.session, job=TELL)
     rows = await usage.uses_by_parties(ctx.session, after=after, limit=BATCH)
-    subjects = await store.subjects_of(ctx.session, tags={row.subject_tag for row in rows if row.subject_tag})
-    for row in rows:
+    subjects = await store.subjects_of(ctx.session, tags=_tags(rows))
+    ready = _ready(rows, subjects, now=ctx.now)
+    for row in ready:
         citizen_id = subjects.get(row.subject_tag or b"")
         if citizen_id is not None:
             await ctx.publish(
@@ -61,7 +87,21 @@ async def _tell(ctx: WriteContext[PrivacyPorts]) -> int:
                     "params": {"recipient": row.client, "purpose": row.purpose, "fields": ", ".join(row.coordinates)},
                 },
             )
-    return await _read_on(ctx, TELL, rows)
+        elif row.subject_tag is not None:
+            await _save_finding(ctx, row, FindingKind.SUBJECT_UNKNOWN)
+    return await _read_on(ctx, TELL, ready)
+
+
+def _tags(rows: Sequence[EntryRow]) -> set[bytes]:
+    return {row.subject_tag for row in rows if row.subject_tag is not None}
+
+
+def _ready(rows: Sequence[EntryRow], subjects: Collection[bytes], *, now: dt.datetime) -> Sequence[EntryRow]:
+    """The rows before the first whose citizen we have not heard of yet, though we still may."""
+    for index, row in enumerate(rows):
+        if row.subject_tag is not None and row.subject_tag not in subjects and now - row.at < LONGEST_WAIT:
+            return rows[:index]
+    return rows
 
 
 async def _find(ctx: WriteContext[PrivacyPorts]) -> int:
@@ -69,16 +109,20 @@ async def _find(ctx: WriteContext[PrivacyPorts]) -> int:
     rows = await usage.refusals(ctx.session, codes=FINDING_CODES, after=after, limit=BATCH)
     for row in rows:
         if row.code is not None and row.actor.startswith(("staff:", "client:")):
-            await store.save_finding(
-                ctx.session,
-                finding_id=new_id(ctx.now),
-                kind=FINDING_CODES[row.code],
-                actor=row.actor,
-                purpose=row.purpose,
-                entry_id=row.id,
-                now=ctx.now,
-            )
+            await _save_finding(ctx, row, FINDING_CODES[row.code])
     return await _read_on(ctx, FIND, rows)
+
+
+async def _save_finding(ctx: WriteContext[PrivacyPorts], row: EntryRow, kind: FindingKind) -> None:
+    await store.save_finding(
+        ctx.session,
+        finding_id=new_id(ctx.now),
+        kind=kind.value,
+        actor=row.actor,
+        purpose=row.purpose,
+        entry_id=row.id,
+        now=ctx.now,
+    )
 
 
 async def _read_on(ctx: WriteContext[PrivacyPorts], job: str, rows: Sequence[EntryRow]) -> int:

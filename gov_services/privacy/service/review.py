@@ -12,6 +12,7 @@ from gov_services.audit import usage
 from gov_services.audit.entry import EntryKind
 from gov_services.consent import bundles
 from gov_services.consent.purposes import Bundle, Form
+from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.errors import NotFound, UserError
 from gov_services.kit.ids import new_id
 from gov_services.privacy import store
@@ -97,7 +98,7 @@ async def propose_narrowing(
     ctx: WriteContext[PrivacyPorts], *, purpose: str, coordinate: str, form: Form | None, note: str
 ) -> UUID:
     """Propose that a purpose grants a coordinate no more, or only as `form`; the trail's counts go with it."""
-    _narrower(ctx.bundle, purpose, coordinate, form)
+    _narrower(ctx.bundle, purpose, coordinate, form, vocabulary=ctx.ports.vocabulary)
     since = ctx.now - EVIDENCE_WINDOW
     uses = [
         use for use in await usage.field_uses(ctx.session, purpose=purpose, since=since) if use.coordinate == coordinate
@@ -142,7 +143,7 @@ async def decide_narrowing(ctx: WriteContext[PrivacyPorts], *, narrowing_id: UUI
     bundle = None
     if approve:
         form = Form(row.form) if row.form else None
-        bundle = _narrower(ctx.bundle, row.purpose, row.coordinate, form)
+        bundle = _narrower(ctx.bundle, row.purpose, row.coordinate, form, vocabulary=ctx.ports.vocabulary)
         await bundles.publish(
             ctx.session,
             bundle,
@@ -193,10 +194,13 @@ async def list_findings(ctx: ReadContext[PrivacyPorts], *, before: UUID | None, 
         return await store.findings(session, before=before, limit=limit)
 
 
-def _narrower(bundle: Bundle, purpose: str, coordinate: str, form: Form | None) -> Bundle:
+def _narrower(bundle: Bundle, purpose: str, coordinate: str, form: Form | None, *, vocabulary: Vocabulary) -> Bundle:
     found = bundle.purposes.get(purpose)
     granted = found.grants.get(coordinate) if found else None
     # MASKED is less than PLAIN; nothing else is less than anything but its own absence.
     if granted not in DISCLOSING or (form is not None and (granted, form) != (Form.PLAIN, Form.MASKED)):
         raise NothingToNarrow(field="input.coordinate")
+    # What has no mask is given whole or not at all: a decision MASKED would say less than what happens.
+    if form is Form.MASKED and (coordinate not in vocabulary or vocabulary[coordinate].mask is None):
+        raise NothingToNarrow(field="input.form")
     return bundle.without_grant(purpose, coordinate, form=form)
