@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -51,6 +52,7 @@ class Vocabulary:
                 )
 
     @classmethod
+    @functools.lru_cache(maxsize=16)  # it never changes, and a process reads the same few schemas many times
     def from_sdl(cls, sdl: str) -> Vocabulary:
         """Read `@personal` from a subgraph's or the supergraph's SDL. Raises VocabularyRefused."""
         fields: dict[str, PersonalField] = {}

@@ -56,8 +56,9 @@ def create_gateway(
     valkey: Redis,
     limits: Limits | None = None,
     rate: RateLimiter | None = None,
+    warm: bool = True,
 ) -> Gateway:
-    """Wire the gateway over the committed supergraph and a verified `manifest`."""
+    """Wire the gateway over the committed supergraph and a verified `manifest`; with `warm` all its plans are made."""
     limits = limits or Limits()
     signer = AssertionSigner(SigningKey.load(settings.secrets_directory, "assertion"), clock)
     engine = Engine(
@@ -65,7 +66,8 @@ def create_gateway(
         transports={name: transports(name, signer) for name in subgraphs},
     )
     documents = Documents(manifest, engine, limits=limits, allow_adhoc=settings.development)
-    documents.warm()
+    if warm:
+        documents.warm()
     pipeline = Pipeline(
         authenticator=Authenticator(
             VerifyKeys.load(settings.secrets_directory, "access-token"), issuer=settings.public_url

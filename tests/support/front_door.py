@@ -52,6 +52,7 @@ class FrontDoor:
             valkey=town.valkey,
             limits=limits,
             rate=rate,
+            warm=False,
         )
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.gateway.endpoint), base_url="http://city.test"
