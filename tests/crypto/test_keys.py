@@ -66,7 +66,9 @@ def test_a_key_file_of_another_user_is_refused(secrets: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "00", "zz" * 32, "00" * 31, "00" * 33, "秘" * 64, "00" * 32 + " 00"], ids=lambda text: text[:6] or "empty"
+    "text",
+    ["", "00", "zz" * 32, "00" * 31, "00" * 33, "秘" * 64, "00" * 32 + " 00"],
+    ids=lambda text: text[:6] or "empty",
 )
 def test_a_malformed_key_is_refused_and_not_shown(secrets: Path, text: str) -> None:
     kek(secrets).write_text(text)
