@@ -1,0 +1,176 @@
+"""Purposes: one that lacks what the law asks is refused by name, and a bundle is one text with one hash."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gov_services.cli.documents import seed_bundle
+from gov_services.consent.purposes import (
+    Basis,
+    Form,
+    PurposeRefused,
+    Relation,
+    load_seed,
+    parse_bundle,
+    signed_text,
+)
+from gov_services.kit.canonical import canonical_json
+
+TEXTS = {"zh-CN": "告知", "en": "notice"}
+LAWFUL: dict[str, Any] = {
+    "title": TEXTS,
+    "notice": TEXTS,
+    "basis": "STATUTORY",
+    "law": "中华人民共和国个人信息保护法",
+    "article": "第十三条",
+    "agency": "示例市数据局",
+    "notice_state": "given",
+    "grants": {"Citizen.name": "PLAIN", "Citizen.phone": "MASKED"},
+    "clients": ["counter"],
+    "roles": ["registrar"],
+    "relations": ["officer"],
+    "assurance": 0,
+    "retention_days": 30,
+    "separate_consent": False,
+    "ends_on": "",
+    "needs_reason": False,
+    "budget_hour": 0,
+}
+
+
+def a_bundle(**changes: Any) -> bytes:
+    """The body of a bundle of one purpose; a change to None leaves the item out."""
+    purpose = {name: value for name, value in {**LAWFUL, **changes}.items() if value is not None}
+    return canonical_json({"v": "gov-purposes/1", "version": 7, "purposes": {"work": purpose}})
+
+
+def test_a_lawful_purpose_is_read_as_it_was_written() -> None:
+    bundle = parse_bundle(a_bundle())
+
+    purpose = bundle.purposes["work"]
+    assert (bundle.version, bundle.body) == (7, a_bundle())
+    assert purpose.basis is Basis.STATUTORY
+    assert purpose.grants == {"Citizen.name": Form.PLAIN, "Citizen.phone": Form.MASKED}
+    assert purpose.relations == {Relation.OFFICER}
+    assert signed_text(bundle) == f"gov-bundle/1\n7\n{bundle.hash.hex()}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        *(
+            (
+                {"basis": basis, name: "", "ends_on": "2026-12-31"},
+                "a basis without consent names law, article and agency",
+            )
+            for basis in ("CONTRACT", "STATUTORY", "LEGAL_OBLIGATION", "EMERGENCY")
+            for name in ("law", "article", "agency")
+        ),
+        ({"basis": "EMERGENCY"}, "an emergency has an end"),
+        ({"basis": "VITAL"}, "'VITAL' is not a valid Basis"),
+        ({"basis": None}, "'basis'"),
+        ({"title": {"zh-CN": "x"}}, "its title is not given in zh-CN and en"),
+        ({"notice": {"zh-CN": "x", "en": ""}}, "its notice is not given in zh-CN and en"),
+        ({"retention_days": 0}, "retention is a number of days"),
+        ({"retention_days": -1}, "retention is a number of days"),
+        ({"retention_days": "long"}, "invalid literal"),
+        ({"clients": []}, "no client acts under it"),
+        ({"relations": []}, "it discloses, and says to whom by no relation"),
+        ({"relations": ["friend"]}, "'friend' is not a valid Relation"),
+        ({"relations": ["verifier"]}, "whoever may ask about anyone has a budget"),
+        ({"relations": ["consented"], "budget_hour": -1}, "whoever may ask about anyone has a budget"),
+        ({"grants": {"Citizen.name": "EVERYTHING"}}, "'EVERYTHING' is not a valid Form"),
+        ({"notice_state": "forgotten"}, "'forgotten' is not a valid NoticeState"),
+        ({"ends_on": "soon"}, "Invalid isoformat string"),
+    ],
+)
+def test_a_purpose_that_lacks_what_it_needs_is_refused_by_name(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(PurposeRefused) as refused:
+        parse_bundle(a_bundle(**changes))
+    assert str(refused.value).startswith("work: ")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"basis": "CONSENT", "law": "", "article": "", "agency": ""},
+        {"basis": "EMERGENCY", "ends_on": "2026-12-31"},
+        {"relations": [], "grants": {"Citizen.nationalId": "PREDICATE", "RegisterInput.name": "COLLECT"}},
+        {"relations": ["verifier"], "budget_hour": 12},
+    ],
+)
+def test_what_the_law_asks_of_others_is_not_asked_of_these(changes: dict[str, Any]) -> None:
+    assert set(parse_bundle(a_bundle(**changes)).purposes) == {"work"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (json.dumps(json.loads(a_bundle())).encode(), "not in canonical form"),
+        (a_bundle() + b" ", "not in canonical form"),
+        (a_bundle(roles=["b", "a"]), "not in canonical form"),
+        (a_bundle(assurance=None), "not in canonical form"),
+        (a_bundle(unheard_of=True), "not in canonical form"),
+        (a_bundle().replace(b"gov-purposes/1", b"gov-purposes/2"), "not a bundle of purposes, version 1"),
+        (b"{}", "not a bundle of purposes, version 1"),
+    ],
+)
+def test_a_bundle_has_one_text_and_no_other(body: bytes, said: str) -> None:
+    with pytest.raises(PurposeRefused, match=said):
+        parse_bundle(body)
+
+
+def test_the_reviewed_file_is_lawful_and_its_bundle_comes_back_from_its_own_text() -> None:
+    seed = seed_bundle()
+    again = parse_bundle(seed.body)
+
+    assert again == seed
+    assert again.hash == seed.hash
+    assert len(seed.purposes) > 25
+
+
+def test_a_narrowed_bundle_is_the_next_version_and_differs_in_that_one_grant() -> None:
+    seed = seed_bundle()
+    gone = seed.without_grant("own-account", "Citizen.address")
+    masked = gone.without_grant("own-account", "Citizen.name", form=Form.MASKED)
+
+    assert [bundle.version for bundle in (seed, gone, masked)] == [1, 2, 3]
+    assert len({seed.hash, gone.hash, masked.hash}) == 3
+    before, after = seed.purposes["own-account"].grants, masked.purposes["own-account"].grants
+    assert after == {name: form for name, form in before.items() if name != "Citizen.address"} | {
+        "Citizen.name": Form.MASKED
+    }
+    assert {code: item for code, item in masked.purposes.items() if code != "own-account"} == {
+        code: item for code, item in seed.purposes.items() if code != "own-account"
+    }
+    assert parse_bundle(masked.body) == masked
+    for purpose, coordinate in (("own-account", "Citizen.birthDate"), ("banana", "Citizen.name")):
+        with pytest.raises(KeyError):
+            seed.without_grant(purpose, coordinate)
+
+
+def test_a_notice_is_another_when_any_of_what_was_told_is() -> None:
+    hashes = {
+        parse_bundle(a_bundle(**changes)).purposes["work"].notice_hash()
+        for changes in (
+            {},
+            {"title": {**TEXTS, "en": "other"}},
+            {"notice": {**TEXTS, "zh-CN": "另"}},
+            {"grants": {"Citizen.name": "PLAIN"}},
+            {"grants": {"Citizen.name": "PLAIN", "Citizen.phone": "PLAIN"}},
+            {"retention_days": 31},
+        )
+    }
+    assert len(hashes) == 6
+    same = parse_bundle(a_bundle(roles=["supervisor"])).purposes["work"]
+    assert same.notice_hash() in hashes
+
+
+def test_the_reviewed_file_names_the_purpose_that_is_not_lawful() -> None:
+    text = 'version = 1\n[purpose.work]\ntitle = { "zh-CN" = "x", en = "x" }\nbasis = "CONSENT"\n'
+    with pytest.raises(PurposeRefused, match="work: 'notice'"):
+        load_seed(text)

@@ -1,0 +1,86 @@
+"""The manifest: an id is its body's hash, a version is known, and what is no manifest is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gov_services.kit.manifest import FORMAT, Manifest, ManifestRefused, signed_text
+from gov_services.kit.settings import PROJECT_ROOT
+
+BODY = "query Me { me { name } }\n"
+OPERATION = {
+    "id": hashlib.sha256(BODY.encode()).hexdigest(),
+    "name": "Me",
+    "type": "query",
+    "body": BODY,
+    "clients": ["citizen-app"],
+    "purpose": "own-account",
+    "signIn": "required",
+    "reads": ["Citizen.name"],
+    "collects": [],
+    "personalVariables": False,
+    "fetches": {"identity": ["0" * 64]},
+}
+WHOLE = {"format": FORMAT, "version": 1, "manifestVersion": 3, "supergraph": "5" * 64, "operations": [OPERATION]}
+
+
+def encoded(**changes: Any) -> bytes:
+    """The manifest with changes."""
+    return json.dumps({**WHOLE, **changes}).encode()
+
+
+def without(name: str) -> dict[str, Any]:
+    """The operation without one of its items."""
+    return {key: value for key, value in OPERATION.items() if key != name}
+
+
+def test_a_manifest_is_read_whole() -> None:
+    manifest = Manifest.parse(encoded())
+
+    (document,) = manifest.documents.values()
+    assert manifest.named("citizen-app", "Me") is document
+    assert (document.id, document.purpose, document.reads) == (OPERATION["id"], "own-account", {"Citizen.name"})
+    assert document.fetches == {"identity": {"0" * 64}}
+    digest = hashlib.sha256(encoded()).hexdigest()
+    assert signed_text(manifest) == f"gov-manifest/1\n3\n{digest}\n".encode()
+    for client, name in (("counter", "Me"), ("citizen-app", "You"), ("", "Me")):
+        with pytest.raises(KeyError):
+            manifest.named(client, name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"[]", b"7", b"null", b"\xff", b"{}"),
+        encoded(format="other"),
+        encoded(version=2),
+        encoded(manifestVersion="x"),
+        encoded(manifestVersion=None),
+        encoded(operations=None),
+        encoded(operations=[7]),
+        *(encoded(operations=[without(name)]) for name in OPERATION),
+        encoded(operations=[{**OPERATION, "body": BODY + " "}]),
+        encoded(operations=[{**OPERATION, "id": OPERATION["id"].upper()}]),  # type: ignore[attr-defined]
+        encoded(operations=[{**OPERATION, "clients": None}]),
+    ],
+)
+def test_what_is_no_manifest_is_refused(content: bytes) -> None:
+    with pytest.raises(ManifestRefused):
+        Manifest.parse(content)
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)))
+def test_whatever_json_stands_in_its_place_is_refused(value: object) -> None:
+    with pytest.raises(ManifestRefused):
+        Manifest.parse(json.dumps(value).encode())
+
+
+def test_any_change_of_the_bytes_is_another_manifest_to_sign() -> None:
+    committed = (PROJECT_ROOT / "graphql" / "trusted-documents.json").read_bytes()
+    assert signed_text(Manifest.parse(committed)) != signed_text(Manifest.parse(committed + b"\n"))
