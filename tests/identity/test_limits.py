@@ -81,9 +81,13 @@ async def test_failures_of_a_client_do_not_lock_the_member_of_staff_of_that_name
 
 
 async def test_guesses_made_at_once_are_counted_each(oauth: httpx.AsyncClient) -> None:
-    for _ in range(3):  # no more at once than the room has connections
-        answers = await asyncio.gather(*(token(oauth, "w" * 32) for _ in range(4)))
-    assert answers[-1] == (429, "slow_down")
+    answered = []
+    while len(answered) < 40 and (429, "slow_down") not in answered:
+        answered += await asyncio.gather(*(token(oauth, "w" * 32) for _ in range(2)))
+    # On a machine that is busy a guess may find no connection in time; it is not answered then, and tells nothing.
+    guesses = [answer for answer in answered if answer[0] != 503]
+    assert guesses.count((401, "invalid_client")) <= 10
+    assert (429, "slow_down") in guesses
     assert await token(oauth, SECRET) == (429, "slow_down")
 
 

@@ -142,26 +142,23 @@ async def test_an_erased_citizen_is_found_by_nothing_and_may_register_anew(town:
     assert again.id != citizen.id
 
 
-@pytest.mark.parametrize(
-    ("form", "headers", "status", "error"),
-    [
-        ({}, {}, 400, "unsupported_grant_type"),
-        ({"grant_type": "password", "client_id": "x", "client_secret": "y"}, {}, 400, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, {}, 401, "invalid_client"),
-        ({"grant_type": "client_credentials"}, {"authorization": "Bearer x"}, 401, "invalid_client"),
-        ({"grant_type": "client_credentials"}, {"authorization": "Basic !"}, 401, "invalid_client"),
-        ({"grant_type": "client_credentials"}, {"authorization": "Basic /w=="}, 401, "invalid_client"),
-        ({"grant_type": "client_credentials"}, {"authorization": "Basic"}, 401, "invalid_client"),
-    ],
+CREDENTIALS = {"grant_type": "client_credentials"}
+NO_CREDENTIALS: tuple[tuple[dict[str, str], dict[str, str], int, str], ...] = (
+    ({}, {}, 400, "unsupported_grant_type"),
+    ({"grant_type": "password", "client_id": "x", "client_secret": "y"}, {}, 400, "unsupported_grant_type"),
+    (CREDENTIALS, {}, 401, "invalid_client"),
+    *((CREDENTIALS, {"authorization": text}, 401, "invalid_client") for text in ("Bearer x", "Basic !", "Basic /w==")),
+    (CREDENTIALS, {"authorization": "Basic"}, 401, "invalid_client"),
 )
-async def test_who_shows_no_credentials_gets_no_token(
-    web: httpx.AsyncClient, town: Town, form: dict[str, str], headers: dict[str, str], status: int, error: str
-) -> None:
-    answer = await web.post("/oauth/token", data=form, headers=headers)
 
-    assert (answer.status_code, answer.json()) == (status, {"error": error})
-    assert answer.headers["cache-control"] == "no-store"
-    assert ("www-authenticate" in answer.headers) == (status == 401)
+
+async def test_who_shows_no_credentials_gets_no_token(web: httpx.AsyncClient, town: Town) -> None:
+    for form, headers, status, error in NO_CREDENTIALS:
+        answer = await web.post("/oauth/token", data=form, headers=headers)
+
+        assert (answer.status_code, answer.json()) == (status, {"error": error}), (form, headers)
+        assert answer.headers["cache-control"] == "no-store"
+        assert ("www-authenticate" in answer.headers) == (status == 401)
     assert await town.rows("SELECT 1 FROM identity.session") == []
 
 
