@@ -19,11 +19,13 @@ from litestar.params import FromPath
 from gov_services.audit import store
 from gov_services.audit.checkpoint import verifier_key
 from gov_services.audit.integrate import Integrator
+from gov_services.audit.log import LAG_LIMIT_S
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock, SystemClock
 from gov_services.kit.database import Database
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
 from gov_services.kit.health import database_answers, health
+from gov_services.kit.locales import negotiate_locale
 from gov_services.kit.settings import Settings
 
 TILE_WIDTH = 256
@@ -59,8 +61,21 @@ class Audit:
         self._task = asyncio.get_running_loop().create_task(self.integrator.run(self._stop), name="audit-integrator")
 
     async def ready(self) -> dict[str, bool]:
-        """Whether what the log depends on answers."""
-        return {"database": await database_answers(self._database)}
+        """Whether what the log depends on answers, and what waits to be signed does not wait for too long.
+
+        A log that is behind has every room open nothing (`AUDIT_UNAVAILABLE`): whoever watches is to know from whom.
+        """
+        if not await database_answers(self._database):
+            return {"database": False}
+        return {"database": True, "entries_signed": await self._keeps_up()}
+
+    async def _keeps_up(self) -> bool:
+        try:
+            async with self._database.reading() as session:
+                lag_s = await store.lag_s(session)
+        except ServiceError:
+            return False
+        return lag_s is None or lag_s <= LAG_LIMIT_S
 
     async def close(self) -> None:
         """Stop after the run at hand, and return every connection."""
@@ -179,7 +194,7 @@ async def _tile(database: Database, place: Place) -> bytes:
 
 
 def _refuse(request: Request[Any, Any, Any], error: ServiceError) -> Response[dict[str, str]]:
-    locale = "en" if request.headers.get("accept-language", "").lower().startswith("en") else "zh-CN"
+    locale = negotiate_locale(request.headers.get("accept-language", ""))
     status = 503 if isinstance(error, Unavailable) else 404
     return Response(
         {"code": error.code, "message": error.message(locale)}, status_code=status, media_type=MediaType.JSON

@@ -59,6 +59,8 @@ class Entry:
     actor_tag: bytes | None
     client: str
     roles: tuple[str, ...] = ()
+    office: str | None = None
+    """Where a staff member serves: look-ups are counted per office too."""
     purpose: str
     basis: str = ""
     entrance: str
@@ -115,6 +117,7 @@ class Entry:
                     "actor_tag": _hex(self.actor_tag),
                     "client": self.client,
                     "roles": list(self.roles),
+                    "office": self.office,
                     "purpose": self.purpose,
                     "basis": self.basis,
                     "entrance": self.entrance,

@@ -60,6 +60,7 @@ def _counted_as(entry: Entry, count: int) -> Entry:
         id=new_id(entry.at),
         client="" if strangers else entry.client,
         roles=() if strangers else entry.roles,
+        office=None if strangers else entry.office,
         document=None,
         object=None,
         coordinates=(),

@@ -40,6 +40,9 @@ _USES = text(
 )
 
 
+_ASKED = text("SELECT audit.asked(CAST(:actor AS text), CAST(:office AS text), :purpose, :since)")
+
+
 async def field_uses(session: ReadSession, *, purpose: str, since: dt.datetime) -> Sequence[FieldUse]:
     """How the coordinates of a purpose were used since a moment, per client."""
     rows = await session.execute(_USES, {"purpose": purpose, "since": since})
@@ -66,3 +69,15 @@ async def refusals(session: ReadSession, *, codes: Collection[str], after: int, 
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def asked(
+    session: ReadSession, *, purpose: str, since: dt.datetime, actor: str | None = None, office: str | None = None
+) -> Sequence[dt.datetime]:
+    """When people were last asked about under a purpose since a moment, one moment a person, by an actor or an office.
+
+    Who they were is not told. A look-up counts by itself, and what was disclosed of its hit does not.
+    """
+    values = {"actor": actor, "office": office, "purpose": purpose, "since": since}
+    moments: list[dt.datetime] = (await session.execute(_ASKED, values)).scalar_one()
+    return moments

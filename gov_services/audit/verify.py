@@ -68,6 +68,13 @@ class Report:
     covered: int
     checkpoints: int
     findings: tuple[Finding, ...]
+    published: int = 0
+    """How many checkpoints kept elsewhere it was held against."""
+
+    @property
+    def matches_published(self) -> bool | None:
+        """Whether every checkpoint kept elsewhere is of this log; None where none was given."""
+        return all(finding.check != 7 for finding in self.findings) if self.published else None
 
     @property
     def sound(self) -> bool:
@@ -136,7 +143,8 @@ async def verify_log(session: ReadSession, keys: VerifyKeys, *, origin: str, pub
     for entry_id, reason in await store.rejected(session):
         walk.find(8, Fault.SET_ASIDE, f"entry {entry_id}", reason)
     ordered = tuple(sorted(walk.findings, key=lambda one: one.check))
-    return Report(following, max(0, min(walk.last_true, following)), walk.checkpoints, ordered)
+    covered = max(0, min(walk.last_true, following))
+    return Report(following, covered, walk.checkpoints, ordered, published=len(published))
 
 
 async def _verify_chunk(walk: _Walk, begin: int, end: int) -> None:

@@ -1,4 +1,4 @@
-"""`gov-services staff` and `client`: accounts for the first start, and samples in development."""
+"""`gov-services staff` and `client`: accounts added, changed and disabled; and samples in development."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import rich_click as click
 
 from gov_services.cli.failing import failing_in_one_line
+from gov_services.cli.installation import require_database, require_valkey
 from gov_services.identity import store
 from gov_services.identity.app import create_room
 from gov_services.identity.service import staff
@@ -107,7 +108,9 @@ def _kept(path: Any) -> str:
 
 @contextlib.asynccontextmanager
 async def identity_room(settings: Settings) -> AsyncIterator[Room[Any]]:
-    """The identity room alone, for a command."""
+    """The identity room alone, for a command. Raises NotInstalled."""
+    require_database(settings)
+    require_valkey(settings)
     valkey = create_client(settings.valkey_url)
     room = await create_room(settings, clock=SystemClock(), valkey=valkey)
     await room.start()
@@ -143,6 +146,21 @@ def staff_add(username: str, name: str, roles: tuple[str, ...], office: str, pas
     )
 
 
+@staff_group.command("roles")
+@click.argument("username")
+@click.argument("roles", nargs=-1, required=True, metavar="ROLE...")
+def staff_roles(username: str, roles: tuple[str, ...]) -> None:
+    """Give a member of staff these roles and no others; they sign in anew."""
+    _finish(_run_use_case(staff.change_roles, username=username, roles=frozenset(roles)), done="changed")
+
+
+@staff_group.command("disable")
+@click.argument("username")
+def staff_disable(username: str) -> None:
+    """End the sessions of a member of staff, who signs in no more and is given no case."""
+    _finish(_run_use_case(staff.disable_staff, username=username), done="disabled")
+
+
 @staff_group.command("list")
 def staff_list() -> None:
     """Who there is."""
@@ -150,7 +168,10 @@ def staff_list() -> None:
     async def read() -> list[str]:
         async with identity_room(load_settings()) as room, room.services.discloser.database.reading() as session:
             rows = await store.list_staff(session)
-        return [f"{row.username:<20} {','.join(row.roles):<30} {row.office}" for row in rows]
+        return [
+            f"{row.username:<20} {','.join(row.roles):<30} {row.office}{' (disabled)' if row.disabled_at else ''}"
+            for row in rows
+        ]
 
     with failing_in_one_line():
         lines = asyncio.run(read())
@@ -197,9 +218,9 @@ def _run_use_case(use_case: Any, **arguments: Any) -> Outcome[Any]:
         return asyncio.run(go())
 
 
-def _finish(outcome: Outcome[Any]) -> None:
+def _finish(outcome: Outcome[Any], *, done: str = "added") -> None:
     for error in outcome.errors:
         click.echo(f"gov-services: {error.message('en')}", err=True)
     if outcome.result is None:
         sys.exit(1)
-    click.echo(f"added {outcome.result}")
+    click.echo(f"{done} {outcome.result}")

@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gov_services.crypto.keys import KeyRefused
 from gov_services.kit.database import Base
 from gov_services.kit.settings import PROJECT_ROOT, ROOMS
 
@@ -54,11 +55,11 @@ def upgrade(database_url: str, *, role_prefix: str = "gov") -> None:
 
 
 async def set_room_passwords(connection: AsyncConnection, *, role_prefix: str, directory: Path) -> None:
-    """Give each room's role the password in `directory/<room>`."""
+    """Give each room's role the password in `directory/<room>`. Raises KeyRefused."""
     for room in ROOMS:
-        password = (directory / room).read_text().strip()
+        password = (directory / room).read_text(errors="replace").strip()
         if not re.fullmatch(r"[A-Za-z0-9_-]{20,}", password):
-            raise ValueError(f"the password file of {room} holds fewer than 20 letters, digits, - or _")
+            raise KeyRefused(f"the password file of {room} holds fewer than 20 letters, digits, - or _")
         await connection.execute(text(f"ALTER ROLE \"{role_prefix}_{room}\" PASSWORD '{password}'"))
 
 

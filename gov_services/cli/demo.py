@@ -11,7 +11,7 @@ from typing import Any
 import rich_click as click
 
 from gov_services.cli.apart import system_apart
-from gov_services.cli.running import system
+from gov_services.cli.running import Running, system
 from gov_services.devstack.journey.play import play
 from gov_services.kit.settings import Settings
 
@@ -24,12 +24,17 @@ async def play_demo(settings: Settings, *, quiet: bool, apart: bool) -> tuple[li
     shutil.rmtree(demo, ignore_errors=True)
     settings = dataclasses.replace(settings, runtime_directory=demo, secrets_directory=demo / "secrets")
     async with (system_apart if apart else system)(settings, tell=tell) as running:
-        return await play(
-            running.url,
-            manifest=running.manifest,
-            staff=running.accounts.staff,
-            clients=running.accounts.clients,
-            providers_url=running.sandboxes.providers_url,
-            channel_url=running.sandboxes.channel_url,
-            tell=tell,
-        )
+        return await play_on(running, tell=tell)
+
+
+async def play_on(running: Running, *, tell: Callable[[str], None]) -> tuple[list[dict[str, Any]], bool]:
+    """Play the journey against a system that answers; what each step came to, and whether all were complete."""
+    return await play(
+        running.url,
+        manifest=running.manifest,
+        staff=running.accounts.staff,
+        clients=running.accounts.clients,
+        providers_url=running.sandboxes.providers_url,
+        channel_url=running.sandboxes.channel_url,
+        tell=tell,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from gov_services.audit import history
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.log import AuditLog
 from gov_services.cli import documents
@@ -14,10 +15,13 @@ from gov_services.consent.purposes import Bundle
 from gov_services.crypto.keys import init_keys
 from gov_services.crypto.signing import SigningKey
 from gov_services.kit.clock import Clock
-from gov_services.kit.database import Database, create_engine
+from gov_services.kit.database import Database, ReadSession, create_engine
 from gov_services.kit.ids import new_id
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
+from gov_services.subgraph.composition import load_manifest
+
+PURPOSE = "log-upkeep"
 
 
 class NotInstalled(Exception):
@@ -86,16 +90,37 @@ async def publish_seed(settings: Settings, *, clock: Clock, seed: Bundle | None 
 
 
 async def log_manifest(settings: Settings, manifest: Manifest, *, clock: Clock) -> None:
-    """State in the log which documents are trusted from now on."""
+    """State in the log which documents are trusted from now on. Raises ManifestRefused for older ones than before."""
     database = Database(settings.room_database_url("privacy"), pool_size=2, application="gov-services manifest")
     log = AuditLog(create_engine(settings.room_database_url("privacy"), pool_size=1), room="privacy")
     try:
         async with database.writing() as session:
+            manifest.require_not_before(await _newest_announced(session))
             name = f"manifest:{manifest.version}:{manifest.hash}"
             await log.record_change(session, _entry(settings, clock, EntryKind.MANIFEST, "manifest.trusted", name))
     finally:
         await log.close()
         await database.close()
+
+
+async def require_newest_manifest(settings: Settings) -> Manifest:
+    """The signed manifest, held against what the log says was in force. Raises ManifestRefused for an older one."""
+    manifest = load_manifest(settings)
+    database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services manifest")
+    try:
+        async with database.reading() as session:
+            manifest.require_not_before(await _newest_announced(session))
+    finally:
+        await database.close()
+    return manifest
+
+
+async def _newest_announced(session: ReadSession) -> int:
+    """The version that the log names last, of those that have a number; 0 where it names none."""
+    wanted = history.Search(purpose=PURPOSE, kinds=frozenset({EntryKind.MANIFEST}), outcome="allowed")
+    for entry in await history.search(session, wanted, limit=1):
+        return int((entry.object or "").split(":")[1])
+    return 0
 
 
 def _entry(settings: Settings, clock: Clock, kind: EntryKind, action: str, name: str) -> Entry:
@@ -110,7 +135,7 @@ def _entry(settings: Settings, clock: Clock, kind: EntryKind, action: str, name:
         actor="system",
         actor_tag=None,
         client="installation",
-        purpose="log-upkeep",
+        purpose=PURPOSE,
         entrance="command:gov-services",
         subject_tag=None,
         object=name,

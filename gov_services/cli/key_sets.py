@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -43,15 +44,24 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
 
 
 def export_keys(secrets: Path, deployable: str, target: Path) -> list[str]:
-    """Copy what `deployable` needs into `target`, flat, for its owner alone; the names. Raises KeyRefused."""
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(target.iterdir()):
+    """Copy what `deployable` needs into `target`, flat, for its owner alone; the names. Raises KeyRefused.
+
+    All of it or nothing: what fails on the way leaves nothing that it made.
+    """
+    if target.exists() and any(target.iterdir()):
         raise KeyRefused(f"{target} is not empty")
-    names = []
-    for path in files_of(secrets, deployable):
-        name = str(path.relative_to(secrets)).replace("/", SLASH)
-        _copy(path, target / name)
-        names.append(name)
+    paths, names = files_of(secrets, deployable), []
+    with contextlib.ExitStack() as made:
+        for folder in reversed([target, *target.parents]):
+            if not folder.exists():
+                folder.mkdir(mode=0o700)
+                made.callback(folder.rmdir)
+        for path in paths:
+            name = str(path.relative_to(secrets)).replace("/", SLASH)
+            made.callback((target / name).unlink, missing_ok=True)
+            _copy(path, target / name)
+            names.append(name)
+        made.pop_all()
     return names
 
 
@@ -90,9 +100,12 @@ def place_keys(source: Path, secrets: Path) -> list[str]:
 
 def _copy(source: Path, target: Path) -> None:
     partial = target.with_name(f".{target.name}.partial")
-    with (
-        source.open("rb") as file,
-        open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
-    ):
-        shutil.copyfileobj(file, copy)
-    partial.replace(target)
+    try:
+        with (
+            source.open("rb") as file,
+            open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
+        ):
+            shutil.copyfileobj(file, copy)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

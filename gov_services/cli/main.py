@@ -53,6 +53,7 @@ def db_upgrade() -> None:
 def db_check() -> None:
     """Find drift between models and database; exits 1 when there is any."""
     settings = load_settings()
+    installation.require_database(settings)
 
     async def compare() -> list[str]:
         engine = create_engine(settings.database_url, pool_size=1)
@@ -182,7 +183,9 @@ def purposes_group() -> None:
 @purposes_group.command("publish")
 def purposes_publish() -> None:
     """Publish the reviewed purposes where no bundle is in force yet."""
-    published = run(installation.publish_seed(load_settings(), clock=SystemClock()))
+    settings = load_settings()
+    installation.require_database(settings)
+    published = run(installation.publish_seed(settings, clock=SystemClock()))
     click.echo("published" if published else "a bundle is in force already: purposes are changed by review")
 
 

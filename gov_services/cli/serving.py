@@ -92,24 +92,24 @@ def subgraph(name: str, port: int, host: str) -> None:
 @_listening
 def log(port: int, host: str) -> None:
     """The integrator, which numbers and signs, and the public log."""
-
-    async def make(settings: Settings) -> Litestar:
-        installation.require_database(settings)
-        return deployables.create_log_app(settings)
-
-    run_served(_serve_alone(make, host=host, port=port))
+    run_served(_serve_alone(_over_a_database(deployables.create_log_app), host=host, port=port))
 
 
 @click.command("worker")
 @_listening
 def worker(port: int, host: str) -> None:
     """The worker: brings events and due jobs to rooms elsewhere (GOV_ROOM_URLS). The port is for its health alone."""
+    run_served(_serve_alone(_over_a_database(deployables.create_worker_app), host=host, port=port))
 
-    async def make(settings: Settings) -> Litestar:
+
+def _over_a_database(make: Callable[[Settings], Litestar]) -> Callable[[Settings], Awaitable[Litestar]]:
+    """`make`, which refuses where no database is set: only `serve` and `demo` bring one."""
+
+    async def made(settings: Settings) -> Litestar:
         installation.require_database(settings)
-        return deployables.create_worker_app(settings)
+        return make(settings)
 
-    run_served(_serve_alone(make, host=host, port=port))
+    return made
 
 
 async def _serve_alone(make: Callable[[Settings], Awaitable[Litestar]], *, host: str, port: int) -> None:

@@ -1,23 +1,34 @@
-"""Budgets: how many people an actor may ask about in an hour, reserved before anything opens. It keeps no names."""
+"""Budgets: how many people an actor and their office may ask about in an hour, reserved before anything opens.
+
+Each counter holds digests of those asked about in the last hour, whichever hour that is. One that is not there, because
+nobody asked or because Valkey lost it, is made from the log (docs/decisions/0009). It keeps no names.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gov_services.audit import usage
 from gov_services.consent.purposes import Purpose
 from gov_services.kit.actor import Actor
+from gov_services.kit.database import Database
 from gov_services.kit.errors import Refusal, Unavailable
+
+WINDOW = dt.timedelta(hours=1)
+OFFICE_SHARE = 10
+"""An office asks about no more people than so many of its members could, however many it has."""
 
 
 class BudgetExhausted(Refusal):
-    """The actor has asked about as many people as this purpose allows in an hour."""
+    """The actor, or their office, has asked about as many people as this purpose allows in an hour."""
 
     code = "BUDGET_EXHAUSTED"
     messages: ClassVar[dict[str, str]] = {
@@ -46,24 +57,45 @@ class Budgets(Protocol):
         ...
 
 
-# One set of subject digests per actor, purpose and clock hour. All of a request's subjects fit, or none is taken.
+# Sorted sets of digests by the moment when they were asked about last, in milliseconds. All of a request's subjects fit
+# into every counter, or none is taken. A counter that is not there is first filled from what the log says.
 _RESERVE = """
-local fresh = 0
-for i = 3, #ARGV do
-  if redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 0 then fresh = fresh + 1 end
+local now, window, subjects = tonumber(ARGV[1]), tonumber(ARGV[2]), cjson.decode(ARGV[3])
+local counters = {}
+for i, key in ipairs(KEYS) do
+  counters[i] = cjson.decode(ARGV[3 + i])
+  if redis.call('EXISTS', key) == 0 and not counters[i].logged then return 'lost' end
 end
-if redis.call('SCARD', KEYS[1]) + fresh > tonumber(ARGV[1]) then return 0 end
-for i = 3, #ARGV do redis.call('SADD', KEYS[1], ARGV[i]) end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return 1
+local fits = true
+for i, key in ipairs(KEYS) do
+  if redis.call('EXISTS', key) == 0 then
+    for place, at in ipairs(counters[i].logged) do
+      redis.call('ZADD', key, string.format('%.0f', at), 'log:' .. place)
+    end
+  end
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now - window))
+  local fresh = 0
+  for _, subject in ipairs(subjects) do
+    if not redis.call('ZSCORE', key, subject) then fresh = fresh + 1 end
+  end
+  if redis.call('ZCARD', key) + fresh > counters[i].most then fits = false end
+end
+for _, key in ipairs(KEYS) do
+  if fits then
+    for _, subject in ipairs(subjects) do redis.call('ZADD', key, ARGV[1], subject) end
+  end
+  redis.call('PEXPIRE', key, 2 * window)
+end
+return fits and 'taken' or 'exhausted'
 """
 
 
 class ValkeyBudgets:
-    """Counters in Valkey, taken atomically."""
+    """Counters in Valkey, taken atomically; `database` is where the log is asked for one that is not there."""
 
-    def __init__(self, client: Redis) -> None:
-        self._reserve = client.register_script(_RESERVE)
+    def __init__(self, client: Redis, database: Database) -> None:
+        self._script = client.register_script(_RESERVE)
+        self._database = database
 
     async def reserve(
         self, purpose: Purpose, actor: Actor, subjects: Sequence[UUID | str], *, now: dt.datetime
@@ -71,12 +103,41 @@ class ValkeyBudgets:
         """See Budgets. The same subject twice in an hour counts once."""
         if purpose.budget_hour <= 0 or not subjects:
             return
-        hour = now.strftime("%Y%m%d%H")
-        key = f"budget:{{{actor.ref}}}:{purpose.code}:{hour}"
-        members = [hashlib.sha256(f"{key}:{subject}".encode()).hexdigest()[:16] for subject in subjects]
+        # One tag for both keys, so that a cluster of servers holds them in one place.
+        tag = f"budget:{{{actor.office or actor.ref}}}:{purpose.code}"
+        members = sorted({hashlib.sha256(f"{tag}:{subject}".encode()).hexdigest()[:16] for subject in subjects})
+        counters: dict[str, dict[str, Any]] = {f"{tag}:actor:{actor.ref}": {"most": purpose.budget_hour}}
+        if actor.office is not None:
+            counters[f"{tag}:office"] = {"most": purpose.budget_hour * OFFICE_SHARE}
+        outcome = await self._take(counters, members, now)
+        if outcome == "lost":
+            await self._read_log(list(counters.values()), purpose, actor, now)
+            outcome = await self._take(counters, members, now)
+        if outcome != "taken":
+            raise BudgetExhausted
+
+    async def _take(self, counters: dict[str, dict[str, Any]], members: Sequence[str], now: dt.datetime) -> str:
+        told = [json.dumps(value) for value in (members, *counters.values())]
         try:
-            allowed = await self._reserve(keys=[key], args=[purpose.budget_hour, 7200, *members])
+            outcome = await self._script(keys=list(counters), args=[_ms(now), _ms_of(WINDOW), *told])
         except (RedisError, OSError) as away:
             raise BudgetUnavailable from away
-        if not allowed:
-            raise BudgetExhausted
+        return bytes(outcome).decode()
+
+    async def _read_log(
+        self, counters: Sequence[dict[str, Any]], purpose: Purpose, actor: Actor, now: dt.datetime
+    ) -> None:
+        """Fill in when the actor, and the office, asked about somebody in the last hour."""
+        whose: tuple[dict[str, str | None], ...] = ({"actor": actor.ref}, {"office": actor.office})
+        async with self._database.reading() as session:
+            for counter, of in zip(counters, whose, strict=False):  # an actor without an office has one counter
+                found = await usage.asked(session, purpose=purpose.code, since=now - WINDOW, **of)
+                counter["logged"] = [_ms(at) for at in found][-counter["most"] :]
+
+
+def _ms(moment: dt.datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _ms_of(span: dt.timedelta) -> int:
+    return int(span.total_seconds() * 1000)

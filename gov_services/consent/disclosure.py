@@ -139,7 +139,9 @@ class Disclosure:
         if decision is None:
             raise BeyondDisclosure(f"{coordinate} was not declared")
         if isinstance(decision, Withheld):
-            raise WITHHELD[decision]
+            withheld = WITHHELD[decision]()
+            withheld.logged = True  # the decision's entry says so of this very coordinate
+            raise withheld
         return decision
 
     def _field(self, coordinate: str) -> PersonalField:

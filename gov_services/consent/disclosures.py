@@ -15,7 +15,15 @@ from gov_services.consent.bundles import Bundles
 from gov_services.consent.disclosure import ConsentRequired, Disclosure
 from gov_services.consent.entries import entry_for
 from gov_services.consent.facts import gather
-from gov_services.consent.policy import Declared, DisclosureRefused, Unrelated, Withheld, admit, decide
+from gov_services.consent.policy import (
+    Declared,
+    DisclosureRefused,
+    Unrelated,
+    Withheld,
+    admit,
+    decide,
+    require_readable,
+)
 from gov_services.consent.purposes import Bundle, Form, Purpose, Relation
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.data_keys import DataKey, DataKeys
@@ -116,11 +124,32 @@ class Disclosures:
         entry = self._entry(purpose, bundle, kind=EntryKind.READ, action="look-up", subject_tag=None, actor_tag=None)
         await self._room.audit.append([replace(entry, coordinates=((coordinate, Form.PREDICATE.value),))])
 
-    async def count_miss(self, sought: str) -> None:
-        """Count a look-up that found nobody. `sought` is no personal value. Raises BudgetExhausted."""
+    async def require_within_purpose(self) -> None:
+        """Check that the purpose in force grants all that the request reads. Raises DisclosureRefused, or as `admit`.
+
+        A registered document was held against its purpose when it was built; an ad-hoc one is here.
+        """
         async with self._room.database.reading() as session:
             bundle = await self._room.bundles.current(session)
-        await self._room.budgets.reserve(admit(bundle, self._call), self._call.actor, [sought], now=self._call.now)
+        purpose = bundle.purposes.get(self._call.purpose)
+        if purpose is None:  # which is told, as such, by whatever asks first
+            return
+        try:
+            require_readable(purpose, self._requested)
+        except DisclosureRefused:
+            admit(bundle, self._call)  # who may not act under it at all is told that, and not what it covers
+            raise
+
+    async def require_listing(self, action: str) -> None:
+        """Admit the request to a list that holds nothing personal, and log that it was read.
+
+        Raises a Refusal, AuditUnavailable.
+        """
+        async with self._room.database.reading() as session:
+            bundle = await self._room.bundles.current(session)
+        purpose = admit(bundle, self._call)
+        entry = self._entry(purpose, bundle, kind=EntryKind.READ, action=action, subject_tag=None, actor_tag=None)
+        await self._room.audit.append([entry])
 
     async def require_log_read(self, action: str, *, tag: bytes | None, reason: str | None = None) -> Bundle:
         """Admit the request to the log, and log that it reads it; returns the bundle in force.
@@ -250,19 +279,20 @@ class Disclosures:
         subject_tag: bytes | None,
         actor_tag: bytes | None,
     ) -> Entry:
-        purpose = decision.purpose
-        refused = isinstance(decision, Unrelated)
+        code = _code_of(decision)
         entry = self._entry(
-            purpose,
+            decision.purpose,
             bundle,
-            kind=EntryKind.REFUSAL if refused else EntryKind.READ,
+            kind=EntryKind.REFUSAL if code else EntryKind.READ,
             action="disclosure",
             subject_tag=subject_tag,
             actor_tag=actor_tag,
         )
+        if code is not None:
+            entry = replace(entry, outcome="refused", code=code)
         if isinstance(decision, Unrelated):
             coordinates = tuple((name, Withheld.CONSENT_REQUIRED.value) for name in sorted(self._requested))
-            return replace(entry, coordinates=coordinates, outcome="refused", code="NOT_RELATED", object=subject.object)
+            return replace(entry, coordinates=coordinates, object=subject.object)
         return replace(
             entry,
             coordinates=tuple((name, value.value) for name, value in sorted(decision.decisions.items())),
@@ -300,6 +330,16 @@ class Disclosures:
             subject_tag=subject_tag,
             actor_tag=actor_tag,
         )
+
+
+def _code_of(decision: Declared | Unrelated) -> str | None:
+    """Why a decision gives nothing at all; None where it gives something, or was asked for nothing in particular."""
+    if isinstance(decision, Unrelated):
+        return "NOT_RELATED"
+    withheld = [item for item in decision.decisions.values() if isinstance(item, Withheld)]
+    if not withheld or len(withheld) < len(decision.decisions):
+        return None
+    return (Withheld.CONSENT_REQUIRED if Withheld.CONSENT_REQUIRED in withheld else Withheld.PURPOSE_NARROWED).value
 
 
 def _tag(keys: Mapping[UUID, Mapping[DataClass, DataKey]], citizen_id: UUID | None) -> bytes | None:

@@ -32,6 +32,7 @@ def entry_for(
         actor_tag=actor_tag,
         client=call.actor.client_id,
         roles=tuple(sorted(call.actor.roles)),
+        office=call.actor.office,
         purpose=call.purpose,
         basis=purpose.basis.value if purpose else "",
         entrance=f"{call.entrance.kind.value}:{call.entrance.name}",

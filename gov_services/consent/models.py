@@ -90,3 +90,15 @@ class StandingRow(Base):
     notice_hash: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
     head: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AttestationRow(Base):
+    """That an authority confirmed a value of the citizen's: a keyed tag of it, which finds nobody."""
+
+    __tablename__ = "attestation"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    claim: Mapped[str] = mapped_column(Text, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    attested_at: Mapped[dt.datetime] = mapped_column(_MOMENT)

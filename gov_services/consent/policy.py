@@ -10,7 +10,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from gov_services.consent.purposes import Basis, Bundle, Form, Purpose, Relation
-from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.actor import ActorKind
 from gov_services.kit.context import Call
 from gov_services.kit.errors import AssuranceTooLow, Forbidden, Refusal
 
@@ -23,6 +23,8 @@ class Withheld(StrEnum):
 
 
 Decision = Form | Withheld
+DISCLOSING = (Form.PLAIN, Form.MASKED, Form.DERIVED)
+"""Forms of a grant by which something is shown."""
 
 
 class DisclosureRefused(Refusal):
@@ -63,12 +65,16 @@ class Consent:
     notice_hash: bytes
     expires_at: dt.datetime | None
 
+    def stands(self, now: dt.datetime) -> bool:
+        """Whether it was given, neither ended since nor run out at `now`."""
+        return self.state in ("given", "renewed") and (self.expires_at is None or now < self.expires_at)
+
     def narrow(self, coordinate: str, granted: Form, *, now: dt.datetime) -> Form | None:
         """The lesser of what is `granted` and what was consented to; None where nothing may leave at `now`.
 
         Never what the purpose has grown by since: neither another coordinate nor a wider form.
         """
-        if self.state not in ("given", "renewed") or (self.expires_at is not None and now >= self.expires_at):
+        if not self.stands(now):
             return None
         consented = self.scope.get(coordinate)
         if consented == granted:
@@ -116,7 +122,7 @@ def admit(bundle: Bundle, call: Call) -> Purpose:
     """The purpose that `call` may act under. Raises a Refusal; what is unknown, missing or out of date denies."""
     # (1) The purpose is in force.
     purpose = bundle.purposes.get(call.purpose)
-    if purpose is None or (purpose.ends_on is not None and call.now.date() > purpose.ends_on):
+    if purpose is None or purpose.has_ended(call.now):
         raise PurposeUnknown
     actor = call.actor
     # (2) The client, or our own entrance, is one of the purpose's.
@@ -149,7 +155,7 @@ def decide(
     The outcome is the intersection of grant, consent scope and relation; nothing is granted by a union.
     """
     # (1) The subject exists and one of the purpose's relations holds.
-    relation = _relation(purpose, actor=call.actor, facts=facts, case_id=case_id, presented=presented)
+    relation = _relation(purpose, call=call, facts=facts, case_id=case_id, presented=presented)
     if relation is None or not facts.known:
         return Unrelated(subject_id=facts.subject_id, known=facts.known, purpose=purpose, policy_hash=bundle.hash)
     # (2) Each coordinate on its own.
@@ -167,6 +173,13 @@ def decide(
     )
 
 
+def require_readable(purpose: Purpose, coordinates: Collection[str]) -> None:
+    """Refuse to show what `purpose` grants in no form that is shown. Raises DisclosureRefused naming it."""
+    beyond = sorted(item for item in coordinates if purpose.grants.get(item) not in DISCLOSING)
+    if beyond:
+        raise DisclosureRefused(coordinates=", ".join(beyond))
+
+
 def require_collectable(purpose: Purpose, coordinates: Collection[str]) -> None:
     """Refuse to take in what `purpose` has no COLLECT grant for. Raises DisclosureRefused naming it."""
     beyond = sorted(item for item in coordinates if purpose.grants.get(item) is not Form.COLLECT)
@@ -174,9 +187,8 @@ def require_collectable(purpose: Purpose, coordinates: Collection[str]) -> None:
         raise DisclosureRefused(coordinates=", ".join(beyond))
 
 
-def _relation(
-    purpose: Purpose, *, actor: Actor, facts: Facts, case_id: UUID | None, presented: bool
-) -> Relation | None:
+def _relation(purpose: Purpose, *, call: Call, facts: Facts, case_id: UUID | None, presented: bool) -> Relation | None:
+    actor = call.actor
     if Relation.SELF in purpose.relations and actor.kind is ActorKind.CITIZEN and actor.id == facts.subject_id:
         return Relation.SELF
     for relation, case in sorted(facts.relations, key=lambda item: item[0].value):
@@ -185,14 +197,14 @@ def _relation(
             return relation
     if Relation.VERIFIER in purpose.relations and presented:
         return Relation.VERIFIER
-    if Relation.CONSENTED in purpose.relations and facts.consent is not None:
+    if Relation.CONSENTED in purpose.relations and facts.consent is not None and facts.consent.stands(call.now):
         return Relation.CONSENTED
     return None
 
 
 def _decide_one(purpose: Purpose, coordinate: str, *, consent: Consent | None, now: dt.datetime) -> Decision:
     form = purpose.grants.get(coordinate)
-    if form is None or form in (Form.PREDICATE, Form.COLLECT):
+    if form not in DISCLOSING:
         # The build refuses documents that ask beyond their purpose: a grant missing now was taken away since.
         return Withheld.PURPOSE_NARROWED
     if purpose.basis is not Basis.CONSENT:

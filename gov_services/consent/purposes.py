@@ -8,10 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from gov_services.kit.canonical import canonical_json, sha256
+from gov_services.kit.clock import local_day
 from gov_services.kit.errors import LOCALES
+
+Value = TypeVar("Value")
 
 
 class Basis(StrEnum):
@@ -90,6 +93,10 @@ class Purpose:
     budget_hour: int
     """Most distinct subjects, misses included, that one actor may ask about in an hour; 0: no budget is kept."""
 
+    def has_ended(self, now: dt.datetime) -> bool:
+        """Whether its last day is over, where the city is."""
+        return self.ends_on is not None and local_day(now) > self.ends_on
+
     def notice_hash(self) -> bytes:
         """What a consent is pinned to: the notice in all languages, with what it covers."""
         return sha256(
@@ -139,21 +146,33 @@ def signed_text(bundle: Bundle) -> bytes:
 
 def load_seed(text: str) -> Bundle:
     """The bundle in the reviewed TOML file. Raises PurposeRefused naming the purpose and what it lacks."""
-    raw = tomllib.loads(text)
-    purposes = {code: _purpose(code, item) for code, item in raw["purpose"].items()}
-    return _bundle(int(raw["version"]), purposes)
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as malformed:
+        raise PurposeRefused(f"it is no TOML: {malformed}") from malformed
+    return _read("the file", raw, purposes="purpose")
 
 
 def parse_bundle(body: bytes) -> Bundle:
     """The bundle in canonical JSON, as stored. Raises PurposeRefused."""
-    raw = json.loads(body)
-    if raw.get("v") != "gov-purposes/1":
+    try:
+        raw = json.loads(body)
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict) or raw.pop("v", None) != "gov-purposes/1":
         raise PurposeRefused("not a bundle of purposes, version 1")
-    purposes = {code: _purpose(code, item) for code, item in raw["purposes"].items()}
-    bundle = _bundle(int(raw["version"]), purposes)
+    bundle = _read("the bundle", raw, purposes="purposes")
     if bundle.body != body:
         raise PurposeRefused("the bundle is not in canonical form")
     return bundle
+
+
+def _read(what: str, raw: Mapping[str, Any], *, purposes: str) -> Bundle:
+    told = _Told(what, raw)
+    found = told.take(purposes, dict)
+    version = told.take("version", int)
+    told.require_no_more()
+    return _bundle(version, {code: _purpose(code, item) for code, item in found.items()})
 
 
 def _bundle(version: int, purposes: Mapping[str, Purpose]) -> Bundle:
@@ -163,32 +182,90 @@ def _bundle(version: int, purposes: Mapping[str, Purpose]) -> Bundle:
     return Bundle(version=version, purposes=dict(purposes), body=body)
 
 
-def _purpose(code: str, raw: Mapping[str, Any]) -> Purpose:
+def _purpose(code: str, raw: object) -> Purpose:
+    if not isinstance(raw, dict):
+        raise PurposeRefused(f"{code}: it is no table")
+    told = _Told(code, raw)
     try:
         purpose = Purpose(
             code=code,
-            title=dict(raw["title"]),
-            notice=dict(raw["notice"]),
-            basis=Basis(raw["basis"]),
-            law=raw.get("law", ""),
-            article=raw.get("article", ""),
-            agency=raw.get("agency", ""),
-            notice_state=NoticeState(raw.get("notice_state", "given")),
-            grants={coordinate: Form(form) for coordinate, form in raw.get("grants", {}).items()},
-            clients=frozenset(raw["clients"]),
-            roles=frozenset(raw.get("roles", ())),
-            relations=frozenset(Relation(item) for item in raw.get("relations", ())),
-            assurance=int(raw.get("assurance", 0)),
-            retention_days=int(raw["retention_days"]),
-            separate_consent=bool(raw.get("separate_consent", False)),
-            ends_on=dt.date.fromisoformat(str(raw["ends_on"])) if raw.get("ends_on") else None,
-            needs_reason=bool(raw.get("needs_reason", False)),
-            budget_hour=int(raw.get("budget_hour", 0)),
+            title=told.texts("title"),
+            notice=told.texts("notice"),
+            basis=Basis(told.take("basis", str)),
+            law=told.take("law", str, ""),
+            article=told.take("article", str, ""),
+            agency=told.take("agency", str, ""),
+            notice_state=NoticeState(told.take("notice_state", str, "given")),
+            grants={coordinate: Form(form) for coordinate, form in told.pairs("grants").items()},
+            clients=frozenset(told.names("clients")),
+            roles=frozenset(told.names("roles", [])),
+            relations=frozenset(Relation(item) for item in told.names("relations", [])),
+            assurance=told.take("assurance", int, 0),
+            retention_days=told.take("retention_days", int),
+            separate_consent=told.take("separate_consent", bool, False),
+            ends_on=told.day("ends_on"),
+            needs_reason=told.take("needs_reason", bool, False),
+            budget_hour=told.take("budget_hour", int, 0),
         )
-    except (KeyError, ValueError) as malformed:
+    except ValueError as malformed:  # PurposeRefused is one, and has said of what
+        if isinstance(malformed, PurposeRefused):
+            raise
         raise PurposeRefused(f"{code}: {malformed}") from malformed
+    told.require_no_more()
     _require_lawful(purpose)
     return purpose
+
+
+class _Told:
+    """A table of the file, read key by key: a key that nobody asked for is a mistake, not a remark."""
+
+    def __init__(self, what: str, raw: Mapping[str, Any]) -> None:
+        self._what = what
+        self._raw = raw
+        self._left = set(raw)
+
+    def take(self, key: str, kind: type[Value], default: Value | None = None) -> Value:
+        """The value of `key`, of exactly that kind: to Python, true is a whole number too."""
+        self._left.discard(key)
+        value = self._raw.get(key, default)
+        if value is None:
+            raise PurposeRefused(f"{self._what}: it lacks {key!r}")
+        if type(value) is not kind:
+            raise PurposeRefused(f"{self._what}: `{key}` is {kind.__name__}, not {type(value).__name__}")
+        return value
+
+    def pairs(self, key: str) -> dict[str, str]:
+        """A table of texts; empty where there is none."""
+        inner = _Told(self._what, {f"{key}.{name}": value for name, value in self.take(key, dict, {}).items()})
+        return {name.removeprefix(f"{key}."): inner.take(name, str) for name in inner._raw}
+
+    def texts(self, key: str) -> dict[str, str]:
+        """A text in our languages; which of them are missing is the law's to say."""
+        self.take(key, dict)
+        found = self.pairs(key)
+        strange = found.keys() - set(LOCALES)
+        if strange:
+            raise PurposeRefused(f"{self._what}: `{key}.{min(strange)}` is no key of it")
+        return found
+
+    def names(self, key: str, default: list[str] | None = None) -> list[str]:
+        """A list of texts."""
+        found = self.take(key, list, default)
+        if any(type(item) is not str for item in found):
+            raise PurposeRefused(f"{self._what}: `{key}` holds str only")
+        return found
+
+    def day(self, key: str) -> dt.date | None:
+        """A day, as TOML or as ISO 8601 writes it; None where it is empty or absent."""
+        if type(self._raw.get(key)) is dt.date:
+            return self.take(key, dt.date)
+        text = self.take(key, str, "")
+        return dt.date.fromisoformat(text) if text else None
+
+    def require_no_more(self) -> None:
+        """Raises PurposeRefused naming a key that was not asked for."""
+        if self._left:
+            raise PurposeRefused(f"{self._what}: `{min(self._left)}` is no key of it")
 
 
 def _require_lawful(purpose: Purpose) -> None:

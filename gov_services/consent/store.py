@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gov_services.consent.models import BundleRow, RelationRow, RevisionRow, StandingRow
+from gov_services.consent.models import AttestationRow, BundleRow, RelationRow, RevisionRow, StandingRow
 from gov_services.kit.database import ReadSession, Session
 
 
@@ -149,3 +149,21 @@ async def revisions_of(
         .order_by(RevisionRow.number)
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def attestation(session: ReadSession, *, citizen_id: UUID, claim: str) -> bytes | None:
+    """The tag of what was confirmed about the citizen."""
+    query = select(AttestationRow.digest).where(AttestationRow.citizen_id == citizen_id, AttestationRow.claim == claim)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def keep_attestation(session: Session, *, citizen_id: UUID, claim: str, digest: bytes, now: dt.datetime) -> None:
+    """Write it, in the place of an earlier one."""
+    values = {"digest": digest, "attested_at": now}
+    statement = insert(AttestationRow).values(citizen_id=citizen_id, claim=claim, **values)
+    await session.execute(statement.on_conflict_do_update(index_elements=["citizen_id", "claim"], set_=values))
+
+
+async def remove_attestations(session: Session, *, citizen_id: UUID) -> None:
+    """Of an erased citizen nothing is confirmed any more."""
+    await session.execute(delete(AttestationRow).where(AttestationRow.citizen_id == citizen_id))

@@ -52,4 +52,6 @@ class BlindIndex:
         """16 bytes by which `value` is found in the index `index_id`, which never changes."""
         info = f"gov-blind-index/{self._version} {index_id}".encode()
         key = HKDFExpand(algorithm=SHA256(), length=32, info=info).derive(self._root)
-        return hmac.digest(key, normalize(value).encode(), hashlib.sha256)[:INDEX_BYTES]
+        # What a client sent may hold a lone surrogate, which UTF-8 cannot write: it names nobody, and is no defect.
+        text = normalize(value).encode(errors="surrogatepass")
+        return hmac.digest(key, text, hashlib.sha256)[:INDEX_BYTES]

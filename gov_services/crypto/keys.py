@@ -153,19 +153,30 @@ def init_keys(directory: Path) -> list[str]:
 def add_signing_key(directory: Path, name: str) -> str:
     """Make a signing key of that name beside those there are; the newest signs, all verify. Returns its id.
 
+    `name` is one of SIGNING_NAMES. Raises KeyRefused.
+
     The file's name begins with its place in the order, so that the newest is found without asking the file system's
     clock; the id ends with eight digits of the public key's hash.
     """
+    if name not in SIGNING_NAMES:
+        raise KeyRefused(f"{name!r} is the name of no signing key; they are {', '.join(SIGNING_NAMES)}")
     folder = directory / "signing" / name
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     # One more than the highest there ever was: an old private key may be gone while its public half still verifies.
-    highest = max((int(path.stem.partition("-")[0]) for path in folder.glob("*.p*")), default=0)
+    highest = max((_place_of(path) for path in folder.glob("*.p*")), default=0)
     key_id = f"{highest + 1:04d}-{sha256(public).hex()[:8]}"
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     _write(folder / f"{key_id}.pem", text, directory)
     (folder / f"{key_id}.pub").write_text(public.hex() + "\n")
     return key_id
+
+
+def _place_of(path: Path) -> int:
+    place = path.stem.partition("-")[0]
+    if not (place.isascii() and place.isdigit()):
+        raise KeyRefused(f"{path} does not begin with its place in the order, as 0001 does")
+    return int(place)
 
 
 def read_secret(path: Path) -> str:
@@ -178,7 +189,8 @@ def read_secret(path: Path) -> str:
         raise KeyRefused(f"{path} can be read by others: chmod 600")
     if found.st_uid != os.geteuid():
         raise KeyRefused(f"{path} belongs to another user")
-    return path.read_text()
+    # What is no text is refused by whoever looks for a key in it.
+    return path.read_text(errors="replace")
 
 
 def require_private_directory(path: Path) -> None:
@@ -192,12 +204,17 @@ def require_private_directory(path: Path) -> None:
 
 
 def _read_key(path: Path) -> bytes:
+    return parse_hexadecimal(read_secret(path), path)
+
+
+def parse_hexadecimal(text: str, path: Path) -> bytes:
+    """The 32 bytes that the text of `path` writes in hexadecimal. Raises KeyRefused, which names the file."""
     try:
-        key = bytes.fromhex(read_secret(path).strip())
+        key = bytes.fromhex(text.strip())
     except ValueError:
-        raise KeyRefused(f"{path.name} is not {KEY_BYTES} bytes in hexadecimal") from None
+        key = b""
     if len(key) != KEY_BYTES:
-        raise KeyRefused(f"{path.name} is not {KEY_BYTES} bytes in hexadecimal")
+        raise KeyRefused(f"{path} is not {KEY_BYTES} bytes in hexadecimal")
     return key
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from gov_services.crypto.keys import KeyRefused, read_secret, require_private_directory
+from gov_services.crypto.keys import KeyRefused, parse_hexadecimal, read_secret, require_private_directory
 
 PUBLIC_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -72,9 +72,12 @@ class VerifyKeys:
 
     @classmethod
     def load(cls, directory: Path, name: str) -> VerifyKeys:
-        """All public keys called `name`; of a signing key whose public half was not kept, that of the private one."""
+        """All public keys called `name`; of a signing key whose public half was not kept, that of the private one.
+
+        Raises KeyRefused.
+        """
         folder = directory / "signing" / name
-        found = {path.stem: bytes.fromhex(path.read_text().strip()) for path in sorted(folder.glob("*.pub"))}
+        found = {path.stem: _public(path) for path in sorted(folder.glob("*.pub"))}
         for path in sorted(folder.glob("*.pem")):
             if path.stem not in found:
                 found[path.stem] = SigningKey(_private(path), path.stem).public_bytes
@@ -106,8 +109,16 @@ class VerifyKeys:
             raise SignatureRefused("not the signature of this message") from None
 
 
+def _public(path: Path) -> bytes:
+    # Not private, so anybody may read it; what is no text at all is no hexadecimal either.
+    return parse_hexadecimal(path.read_text(errors="replace"), path)
+
+
 def _private(path: Path) -> Ed25519PrivateKey:
-    key = load_pem_private_key(read_secret(path).encode(), password=None)
+    try:
+        key = load_pem_private_key(read_secret(path).encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyRefused(f"{path} is no Ed25519 key") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyRefused(f"{path.name} is no Ed25519 key")
+        raise KeyRefused(f"{path} is no Ed25519 key")
     return key

@@ -11,7 +11,7 @@ from gov_services.gateway.errors import BadRequest, DocumentInvalid, DocumentUnk
 from gov_services.gateway.limits import Limits
 from gov_services.kit.actor import Actor, ActorKind
 from gov_services.kit.errors import Unauthenticated
-from gov_services.kit.manifest import Manifest
+from gov_services.kit.manifest import Manifest, ManifestRefused
 
 ADHOC = "adhoc"
 
@@ -43,7 +43,7 @@ class Documents:
         self._prepared: dict[str, Prepared] = {}
 
     def warm(self) -> None:
-        """Plan every registered document, so that no citizen waits for it."""
+        """Plan every registered document, so that no citizen waits for it. Raises ManifestRefused."""
         for document in self._manifest.documents.values():
             self._plan(document.id, document.body, document.name)
 
@@ -95,5 +95,8 @@ class Documents:
     def _plan(self, document_id: str, body: str, name: str) -> Prepared:
         prepared = self._prepared.get(document_id)
         if prepared is None:
-            prepared = self._prepared[document_id] = self._engine.prepare(body, name)
+            try:
+                prepared = self._prepared[document_id] = self._engine.prepare(body, name)
+            except EngineRefused as refused:
+                raise ManifestRefused(f"the document {name} cannot be answered: {refused.errors[0].message}") from None
         return prepared

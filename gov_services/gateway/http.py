@@ -19,7 +19,7 @@ from gov_services.gateway.errors import (
     UnsupportedMediaType,
 )
 from gov_services.gateway.pipeline import GraphQLAnswer, GraphQLRequest, Pipeline
-from gov_services.kit.errors import LOCALES
+from gov_services.kit.locales import negotiate_locale
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -137,25 +137,6 @@ def negotiate_media_type(accept: str) -> str:
     if not wanted or JSON in wanted or "*/*" in wanted or "application/*" in wanted:
         return JSON
     raise NotAcceptable(problem="Accept")
-
-
-def negotiate_locale(accept_language: str) -> str:
-    """The locale that the client likes best among ours; Chinese where it does not say."""
-    ranked = []
-    for position, item in enumerate(accept_language.split(",")):
-        tag, _, parameters = item.strip().partition(";")
-        try:
-            quality = float(parameters.strip().removeprefix("q=")) if parameters else 1.0
-        except ValueError:
-            quality = 0.0
-        ranked.append((-quality, position, tag.lower()))
-    for quality, _, tag in sorted(ranked):
-        if quality == 0:
-            continue
-        for locale in LOCALES:
-            if tag and (tag == locale.lower() or tag.partition("-")[0] == locale.partition("-")[0]):
-                return locale
-    return LOCALES[0]
 
 
 def require_preflight(headers: Mapping[str, str]) -> None:

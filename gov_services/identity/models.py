@@ -93,6 +93,8 @@ class StaffRow(Base):
     client_id: Mapped[str] = mapped_column(Text)
     """The front end that they work in: `counter` or `compliance`."""
     added_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    disabled_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    """Since when they sign in no more. The row stays: the log names it."""
 
 
 class ClientRow(Base):

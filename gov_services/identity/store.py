@@ -121,6 +121,30 @@ async def staff_by_username(session: ReadSession, *, username: str) -> StaffRow 
     return (await session.execute(select(StaffRow).where(StaffRow.username == username))).scalar_one_or_none()
 
 
+async def staff_for_update(session: Session, *, username: str) -> StaffRow | None:
+    """The same, locked: nobody signs in under that name meanwhile."""
+    query = select(StaffRow).where(StaffRow.username == username).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def is_enabled(session: Session, *, staff_id: UUID) -> bool:
+    """Whether a member of staff may sign in, and can be disabled only once this transaction has ended."""
+    query = select(StaffRow.disabled_at.is_(None)).where(StaffRow.staff_id == staff_id).with_for_update(read=True)
+    return (await session.execute(query)).scalar_one_or_none() is True
+
+
+async def set_roles(session: Session, *, staff_id: UUID, roles: Sequence[str], client_id: str) -> None:
+    """Give a member of staff other roles, in the front end that goes with them."""
+    await session.execute(
+        update(StaffRow).where(StaffRow.staff_id == staff_id).values(roles=list(roles), client_id=client_id)
+    )
+
+
+async def disable_staff(session: Session, *, staff_id: UUID, now: dt.datetime) -> None:
+    """Let a member of staff sign in no more."""
+    await session.execute(update(StaffRow).where(StaffRow.staff_id == staff_id).values(disabled_at=now))
+
+
 async def staff(session: ReadSession, *, staff_id: UUID) -> StaffRow | None:
     """The member of staff of that id."""
     return await session.get(StaffRow, staff_id)

@@ -14,7 +14,7 @@ from gov_services.kit.database import Database
 from gov_services.kit.errors import ServiceError
 
 Ready = Callable[[], Awaitable[dict[str, bool]]]
-NEEDED = ("database", "keys", "started")
+NEEDED = ("database", "keys", "started", "entries_signed")
 """Without Valkey signed-in reads go on (ARCHITECTURE §4.18): it is told of, and takes nobody out of service."""
 
 

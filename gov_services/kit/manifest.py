@@ -11,6 +11,9 @@ from typing import Any
 FORMAT = "apollo-persisted-query-manifest"
 """Apollo's persisted-query manifest format, version 1, with fields of ours beside."""
 
+KINDS = ("query", "mutation", "subscription")
+SIGN_IN = ("none", "required")
+
 
 class ManifestRefused(ValueError):
     """The bytes are not a manifest that we understand."""
@@ -54,23 +57,50 @@ class Manifest:
 
     @classmethod
     def parse(cls, content: bytes) -> Manifest:
-        """The manifest in `content`. Raises ManifestRefused, also where an id is not the body's hash."""
+        """The manifest in `content`. Raises ManifestRefused for whatever else it is.
+
+        1 our format   2 a version   3 operations of the right shape   4 each under its body's hash, and once
+        """
         try:
             raw = json.loads(content)
-            if raw["format"] != FORMAT or raw["version"] != 1:
-                raise ManifestRefused(f"not {FORMAT} version 1")
-            documents = [_document(item) for item in raw["operations"]]
-            version, supergraph = int(raw["manifestVersion"]), str(raw["supergraph"])
-        except ManifestRefused:
-            raise
-        except (KeyError, TypeError, ValueError) as malformed:
-            raise ManifestRefused(f"not a manifest: {type(malformed).__name__}: {malformed}") from malformed
+        except (ValueError, RecursionError) as malformed:
+            raise ManifestRefused(f"not a manifest: {type(malformed).__name__}") from None
+        if not isinstance(raw, dict):
+            raise ManifestRefused("not a manifest: no object")
+        # (1)
+        if raw.get("format") != FORMAT or raw.get("version") != 1:
+            raise ManifestRefused(f"not {FORMAT} version 1")
+        # (2)
+        version = raw.get("manifestVersion")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise ManifestRefused("manifestVersion is no number from 1")
+        operations = raw.get("operations")
+        if not isinstance(operations, list):
+            raise ManifestRefused("operations is no list")
+        documents: dict[str, TrustedDocument] = {}
+        for item in operations:
+            # (3)
+            document = _document(item)
+            # (4)
+            if documents.setdefault(document.id, document) is not document:
+                raise ManifestRefused(f"{document.name} has the id of another operation")
         return cls(
             version=version,
-            supergraph=supergraph,
-            documents={document.id: document for document in documents},
+            supergraph=_text(raw, "supergraph"),
+            documents=documents,
             hash=hashlib.sha256(content).hexdigest(),
         )
+
+    def require_not_before(self, version: int) -> None:
+        """Refuse to go back behind `version`, the newest that was ever in force. Raises ManifestRefused.
+
+        What was taken out of a manifest since, signed or not, must not be answered again.
+        """
+        if self.version < version:
+            raise ManifestRefused(
+                f"manifest version {self.version} is older than {version}, which is in force: "
+                "gov-services documents build makes a newer one"
+            )
 
     def named(self, client: str, name: str) -> TrustedDocument:
         """The document called `name` of `client`. Raises KeyError."""
@@ -80,23 +110,64 @@ class Manifest:
         raise KeyError(f"{client}/{name}")
 
 
-def _document(item: dict[str, Any]) -> TrustedDocument:
-    body = str(item["body"])
-    if hashlib.sha256(body.encode()).hexdigest() != item["id"]:
-        raise ManifestRefused(f"the id of {item['name']} is not the hash of its body")
-    return TrustedDocument(
-        id=item["id"],
-        name=item["name"],
-        kind=item["type"],
-        body=body,
-        clients=frozenset(item["clients"]),
-        purpose=item["purpose"],
-        sign_in=item["signIn"],
-        reads=frozenset(item["reads"]),
-        collects=frozenset(item["collects"]),
-        personal_variables=bool(item["personalVariables"]),
-        fetches={name: frozenset(hashes) for name, hashes in item["fetches"].items()},
+def _document(item: object) -> TrustedDocument:
+    if not isinstance(item, dict):
+        raise ManifestRefused("an operation is no object")
+    document = TrustedDocument(
+        id=_text(item, "id"),
+        name=_text(item, "name"),
+        kind=_one_of(item, "type", KINDS),
+        body=_text(item, "body"),
+        clients=_texts(item, "clients"),
+        purpose=_text(item, "purpose"),
+        sign_in=_one_of(item, "signIn", SIGN_IN),
+        reads=_texts(item, "reads"),
+        collects=_texts(item, "collects"),
+        personal_variables=_flag(item, "personalVariables"),
+        fetches=_fetches(item),
     )
+    if hashlib.sha256(document.body.encode()).hexdigest() != document.id:
+        raise ManifestRefused(f"the id of {document.name} is not the hash of its body")
+    return document
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    value = item.get(name)
+    # A lone surrogate is no text: nothing can write it.
+    if not isinstance(value, str) or any("\ud800" <= one <= "\udfff" for one in value):
+        raise ManifestRefused(f"{name} is no text")
+    return value
+
+
+def _one_of(item: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = _text(item, name)
+    if value not in allowed:
+        raise ManifestRefused(f"{name} is {value!r}; it is one of {', '.join(allowed)}")
+    return value
+
+
+def _texts(item: Mapping[str, Any], name: str) -> frozenset[str]:
+    value = item.get(name)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ManifestRefused(f"{name} is no list of texts")
+    return frozenset(value)
+
+
+def _flag(item: Mapping[str, Any], name: str) -> bool:
+    value = item.get(name)
+    if not isinstance(value, bool):
+        raise ManifestRefused(f"{name} is neither true nor false")
+    return value
+
+
+def _fetches(item: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    value = item.get("fetches")
+    if not isinstance(value, dict):
+        raise ManifestRefused("fetches is no object")
+    try:
+        return {subgraph: _texts(value, subgraph) for subgraph in value}
+    except ManifestRefused as refused:
+        raise ManifestRefused(f"fetches of {refused}") from None
 
 
 def signed_text(manifest: Manifest) -> bytes:

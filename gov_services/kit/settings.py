@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("identity", "permits", "payments", "healthcode", "privacy", "audit", "worker")
 """Rooms that log in to the database, each under a role of its own."""
+
+ROLE_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII)
+"""It stands in statements that take no parameters, and a name in PostgreSQL is 63 bytes at most."""
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class SettingsRefused(ValueError):
@@ -99,13 +104,18 @@ class Settings:
         found = {}
         for item in filter(None, (item.strip() for item in self.room_urls.split(","))):
             room, equals, address = item.partition("=")
-            if not equals or room not in ROOMS or urlsplit(address).scheme not in ("http", "https"):
+            if not equals or room not in ROOMS or not _is_web_address(address.rstrip("/")):
                 raise SettingsRefused(f"GOV_ROOM_URLS holds {item!r}; an item is `identity=http://identity:8000`")
             found[room] = address.rstrip("/")
         return found
 
     def room_database_url(self, room: str) -> str:
-        """The database as `room` logs in to it: role `<prefix>_<room>`, password from `secrets/db/<room>`."""
+        """The database as `room` logs in to it: role `<prefix>_<room>`, password from `secrets/db/<room>`.
+
+        Raises SettingsRefused where no database is set.
+        """
+        if not self.database_url:
+            raise SettingsRefused("DATABASE_URL is not set")
         parts = urlsplit(self.database_url)
         password = (self.secrets_directory / "db" / room).read_text().strip()
         host = parts.netloc.rpartition("@")[2]
@@ -114,19 +124,98 @@ class Settings:
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from `environment` (the process's own when None). Raises SettingsRefused naming the variable."""
+    """Settings from `environment` (the process's own when None).
+
+    Raises SettingsRefused, which names each variable that cannot serve and says what is wrong with it.
+    """
     source = os.environ if environment is None else environment
     values: dict[str, Any] = {}
+    problems: list[str] = []
     for item in fields(Settings):
         variable = item.metadata["variable"]
-        text = _from_file(source, variable) if item.metadata["secret"] else source.get(variable)
-        if text is None:
-            continue
-        values[item.name] = _parse(variable, text, item.default)
+        try:
+            text = _from_file(source, variable) if item.metadata["secret"] else source.get(variable)
+            if text is not None:
+                values[item.name] = _parse(variable, text, item.default)
+        except SettingsRefused as refused:
+            problems.append(str(refused))
     settings = Settings(**values)
-    if settings.environment not in ("", "production", "development"):
-        raise SettingsRefused(f"GOV_ENV is {settings.environment!r}; it is `production` or `development`")
+    problems += _problems(settings)
+    if problems:
+        raise SettingsRefused(". ".join(problems))
     return settings
+
+
+def _problems(settings: Settings) -> list[str]:
+    """What cannot serve, a sentence a variable. Addresses that may hold a password are not quoted."""
+    found: list[str] = []
+    if settings.environment not in ("", "production", "development"):
+        found.append(f"GOV_ENV is {settings.environment!r}; it is `production` or `development`")
+    if settings.database_url and not _is_database_address(settings.database_url):
+        found.append("DATABASE_URL is no address like `postgresql://user:password@host:5432/name`")
+    if settings.valkey_url and not _is_valkey_address(settings.valkey_url):
+        found.append("VALKEY_URL is no address like `redis://:password@host:6379/0`")
+    if settings.pool_size < 1:
+        found.append(f"GOV_POOL_SIZE is {str(settings.pool_size)!r}; it is a whole number, 1 or more")
+    if not _is_web_address(settings.public_url):
+        found.append(f"GOV_PUBLIC_URL is {settings.public_url!r}; it is an address like `https://gov.example`")
+    for variable, address in (
+        ("GOV_PAYMENT_CHANNEL_URL", settings.payment_channel_url),
+        ("GOV_SMS_URL", settings.sms_url),
+        ("GOV_POPULATION_REGISTER_URL", settings.population_register_url),
+    ):
+        if address and not _is_web_address(address.rstrip("/")):
+            found.append(f"{variable} is {address!r}; it is an address like `https://provider.example`")
+    try:
+        settings.addresses_of_rooms()
+    except SettingsRefused as refused:
+        found.append(str(refused))
+    if not ROLE_PREFIX.fullmatch(settings.role_prefix):
+        found.append(
+            f"GOV_ROLE_PREFIX is {settings.role_prefix!r}; it is a plain identifier: lower-case letters, digits and _, "
+            "40 at most"
+        )
+    if settings.log_level.lower() not in LOG_LEVELS:
+        found.append(f"GOV_LOG_LEVEL is {settings.log_level!r}; it is debug, info, warning or error")
+    return found
+
+
+def _split(address: str) -> SplitResult | None:
+    """The parts of an address; None where it has none, or a port that is no number."""
+    if any(one.isspace() for one in address):
+        return None
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_web_address(address: str) -> bool:
+    """Whether it is one to which a path is appended: so it ends without a slash."""
+    parts = _split(address)
+    return (
+        parts is not None
+        and parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and not parts.query
+        and not parts.fragment
+        and not address.endswith("/")
+    )
+
+
+def _is_database_address(address: str) -> bool:
+    # Without a host it is the server's socket on this machine.
+    parts = _split(address)
+    return parts is not None and parts.scheme == "postgresql" and len(parts.path) > 1
+
+
+def _is_valkey_address(address: str) -> bool:
+    parts = _split(address)
+    if parts is None or parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname:
+        return False
+    return parts.path in ("", "/") or (parts.path[1:].isascii() and parts.path[1:].isdigit())
 
 
 def _from_file(source: Mapping[str, str], variable: str) -> str | None:
@@ -148,7 +237,7 @@ def _parse(variable: str, text: str, default: object) -> object:
         try:
             return int(text)
         except ValueError:
-            raise SettingsRefused(f"{variable} is {text!r}; it is a whole number") from None
+            raise SettingsRefused(f"{variable} is {text!r}; it is a whole number, 1 or more") from None
     return text
 
 

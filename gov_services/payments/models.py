@@ -163,6 +163,32 @@ class NotificationRow(Base):
     received_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
 
+class UnmatchedReceiptRow(Base):
+    """Money that came for a payment of ours and settled no bill: what the channel said of it last. Never removed."""
+
+    __tablename__ = "unmatched_receipt"
+    __table_args__ = (
+        _to_bill(),
+        ForeignKeyConstraint(
+            ["citizen_id", "payment_id"], ["payments.payment.citizen_id", "payments.payment.payment_id"]
+        ),
+        UniqueConstraint("citizen_id", "payment_id", "channel_transaction"),
+        Index("ix_unmatched_receipt_receipt_id", "receipt_id"),
+        _SCHEMA,
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    receipt_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    bill_id: Mapped[UUID] = mapped_column(_ID)
+    payment_id: Mapped[UUID] = mapped_column(_ID)
+    channel_transaction: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    """In the smallest unit of `currency`."""
+    currency: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
 class LedgerTransactionRow(Base):
     """A posted fact. Append-only; the database refuses one whose lines do not sum to zero."""
 

@@ -6,10 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import ColumnElement, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from gov_services.kit.database import ReadSession, Session
+from gov_services.payments.channel import Trade
 from gov_services.payments.ledger import Line, PostingKind
 from gov_services.payments.lifecycle import OPEN_PAYMENTS, OPEN_REFUNDS
 from gov_services.payments.models import (
@@ -20,7 +21,9 @@ from gov_services.payments.models import (
     NotificationRow,
     PaymentRow,
     RefundRow,
+    UnmatchedReceiptRow,
 )
+from gov_services.payments.unmatched import UnmatchedReason
 
 
 async def bill(session: ReadSession, *, bill_id: UUID) -> BillRow | None:
@@ -87,22 +90,13 @@ async def settling_payment(session: ReadSession, *, citizen_id: UUID, bill_id: U
 
 async def surplus_payment(session: ReadSession, *, citizen_id: UUID, bill_id: UUID) -> PaymentRow | None:
     """The oldest payment that the bill did not need and whose money is neither back nor on its way."""
-    live = (
-        select(RefundRow.refund_id)
-        .where(
-            RefundRow.citizen_id == PaymentRow.citizen_id,
-            RefundRow.payment_id == PaymentRow.payment_id,
-            RefundRow.state.not_in(("rejected", "failed")),
-        )
-        .exists()
-    )
     query = (
         select(PaymentRow)
         .where(
             PaymentRow.citizen_id == citizen_id,
             PaymentRow.bill_id == bill_id,
             PaymentRow.state == "surplus",
-            ~live,
+            ~_live_refund(),
         )
         .order_by(PaymentRow.payment_id)
         .limit(1)
@@ -230,6 +224,55 @@ async def postpone_refund(session: Session, *, citizen_id: UUID, refund_id: UUID
         update(RefundRow)
         .where(RefundRow.citizen_id == citizen_id, RefundRow.refund_id == refund_id)
         .values(next_ask_at=next_ask_at, asks=RefundRow.asks + 1)
+    )
+
+
+async def keep_unmatched(
+    session: Session, *, receipt_id: UUID, payment: PaymentRow, trade: Trade, reason: UnmatchedReason, now: dt.datetime
+) -> None:
+    """Keep money that settled no bill; of one transaction what was told last."""
+    told = {"amount": trade.amount_fen, "currency": trade.currency, "reason": reason.value, "received_at": now}
+    statement = insert(UnmatchedReceiptRow).values(
+        citizen_id=payment.citizen_id,
+        receipt_id=receipt_id,
+        bill_id=payment.bill_id,
+        payment_id=payment.payment_id,
+        channel_transaction=trade.transaction,
+        **told,
+    )
+    key = ["citizen_id", "payment_id", "channel_transaction"]
+    await session.execute(statement.on_conflict_do_update(index_elements=key, set_=told))
+
+
+async def unmatched(session: ReadSession, *, before: UUID | None, limit: int) -> Sequence[UnmatchedReceiptRow]:
+    """Money that settled no bill since either, and that is neither back nor on its way; newest first."""
+    closed = (
+        select(PaymentRow.payment_id)
+        .where(
+            PaymentRow.citizen_id == UnmatchedReceiptRow.citizen_id,
+            PaymentRow.payment_id == UnmatchedReceiptRow.payment_id,
+            PaymentRow.channel_transaction == UnmatchedReceiptRow.channel_transaction,
+            or_(PaymentRow.state == "succeeded", _live_refund()),
+        )
+        .exists()
+    )
+    query = select(UnmatchedReceiptRow).where(~closed)
+    if before is not None:
+        query = query.where(UnmatchedReceiptRow.receipt_id < before)
+    query = query.order_by(UnmatchedReceiptRow.receipt_id.desc()).limit(limit)
+    return (await session.execute(query)).scalars().all()
+
+
+def _live_refund() -> ColumnElement[bool]:
+    """That the money of the payment at hand is back, or on its way."""
+    return (
+        select(RefundRow.refund_id)
+        .where(
+            RefundRow.citizen_id == PaymentRow.citizen_id,
+            RefundRow.payment_id == PaymentRow.payment_id,
+            RefundRow.state.not_in(("rejected", "failed")),
+        )
+        .exists()
     )
 
 

@@ -17,7 +17,7 @@ from gov_services.kit.errors import Refusal, Unavailable
 from gov_services.payments.channel import Notification, NotificationRefused, Trade
 from gov_services.payments.ports import PaymentsPorts
 from gov_services.payments.service.returning import apply_return
-from gov_services.payments.service.settling import id_of, log_refused_fact, settle_payment
+from gov_services.payments.service.settling import id_of, log_refused_fact, refuse_trade, settle_payment
 from gov_services.subgraph.context import ReadContext, RoomServices
 from gov_services.subgraph.entrances import entrance_context
 from gov_services.subgraph.unit_of_work import commit
@@ -72,7 +72,6 @@ async def receive_notification(
 
 async def _take(context: ReadContext[PaymentsPorts], notification: Notification) -> HTTPStatus:
     fact = notification.fact
-    kind = "payment" if isinstance(fact, Trade) else "refund"
     try:
         if isinstance(fact, Trade):
             errors = (await commit(context, settle_payment, trade=fact, notification_id=notification.id)).errors
@@ -80,7 +79,10 @@ async def _take(context: ReadContext[PaymentsPorts], notification: Notification)
             errors = (await commit(context, apply_return, returned=fact, notification_id=notification.id)).errors
     except Refusal as refusal:
         _log.error("notification not taken", notification=notification.id, code=refusal.code)
-        identifier = id_of(fact.number)
-        await log_refused_fact(context, refusal, object_ref=f"{kind}:{identifier}" if identifier else None)
+        if isinstance(fact, Trade):
+            await refuse_trade(context, fact, refusal)
+        else:
+            identifier = id_of(fact.number)
+            await log_refused_fact(context, refusal, object_ref=f"refund:{identifier}" if identifier else None)
         return HTTPStatus.UNPROCESSABLE_ENTITY
     return HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.NO_CONTENT

@@ -15,8 +15,14 @@ from gov_services.permits.files import LocalDocumentFiles
 from gov_services.permits.graph.schema import create_schema
 from gov_services.permits.ports import PermitsPorts
 from gov_services.permits.routes import routes
-from gov_services.permits.service.assigning import assign_waiting, on_staff_added
-from gov_services.permits.service.settling import on_bill_refunded, on_bill_settled, on_citizen_erased
+from gov_services.permits.service.assigning import assign_waiting, on_staff_told
+from gov_services.permits.service.settling import (
+    on_bill_refunded,
+    on_bill_settled,
+    on_citizen_erased,
+    on_refund_failed,
+    on_refund_started,
+)
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
 from gov_services.subgraph.events import Handler
@@ -51,13 +57,22 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
         ports,
         handlers={
             "identity.staff_added": Handler(
-                purpose="case-assignment", handle=on_staff_added, sources=frozenset({"identity"})
+                purpose="case-assignment", handle=on_staff_told, sources=frozenset({"identity"})
             ),
             "payments.bill_settled": Handler(
                 purpose="licence-fee-settlement", handle=on_bill_settled, sources=frozenset({"payments"})
             ),
             "payments.bill_refunded": Handler(
                 purpose="licence-fee-settlement", handle=on_bill_refunded, sources=frozenset({"payments"})
+            ),
+            "payments.refund_started": Handler(
+                purpose="licence-fee-settlement", handle=on_refund_started, sources=frozenset({"payments"})
+            ),
+            "payments.refund_failed": Handler(
+                purpose="licence-fee-settlement", handle=on_refund_failed, sources=frozenset({"payments"})
+            ),
+            "identity.staff_changed": Handler(
+                purpose="case-assignment", handle=on_staff_told, sources=frozenset({"identity"})
             ),
             "privacy.citizen_erased": Handler(
                 purpose="erasure-in-rooms", handle=on_citizen_erased, sources=frozenset({"privacy"})

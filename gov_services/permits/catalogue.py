@@ -28,6 +28,8 @@ class Service:
     """One matter (事项) that citizens apply for."""
 
     code: str
+    edition: int
+    """Raised by one with each edit: of two texts the one of the higher edition is in force."""
     titles: Mapping[str, str]
     fee_titles: Mapping[str, str]
     documents: tuple[RequiredDocument, ...]
@@ -54,6 +56,7 @@ def service_from_row(row: Any) -> Service:
     """The service that `permits.service` holds."""
     return Service(
         code=row.code,
+        edition=row.edition,
         titles=row.titles,
         fee_titles=row.fee_titles,
         documents=tuple(_document(row.code, item) for item in row.documents),
@@ -69,6 +72,7 @@ def columns_of(service: Service) -> dict[str, Any]:
     """The service as `permits.service` holds it."""
     return {
         "code": service.code,
+        "edition": service.edition,
         "titles": dict(service.titles),
         "fee_titles": dict(service.fee_titles),
         "documents": [
@@ -86,6 +90,7 @@ def _service(code: str, raw: Mapping[str, Any]) -> Service:
     try:
         service = Service(
             code=code,
+            edition=raw["edition"],
             titles=_titles(code, raw["title"]),
             fee_titles=_titles(code, raw["fee_title"]),
             documents=tuple(_document(code, item) for item in raw["documents"]),
@@ -97,6 +102,8 @@ def _service(code: str, raw: Mapping[str, Any]) -> Service:
         )
     except KeyError as missing:
         raise CatalogueRefused(f"{code}: {missing} is missing") from missing
+    if type(service.edition) is not int or service.edition <= 0:
+        raise CatalogueRefused(f"{code}: an edition is a positive number")
     if type(service.fee_fen) is not int or service.fee_fen <= 0:
         raise CatalogueRefused(f"{code}: a fee is a positive number of fen")
     if type(service.statutory_working_days) is not int or not 1 <= service.statutory_working_days <= 90:

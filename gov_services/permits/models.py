@@ -59,6 +59,7 @@ class ServiceRow(Base):
     __table_args__ = _SCHEMA
 
     code: Mapped[str] = mapped_column(Text, primary_key=True)
+    edition: Mapped[int] = mapped_column(Integer)
     titles: Mapped[dict[str, str]] = mapped_column(JSONB)
     fee_titles: Mapped[dict[str, str]] = mapped_column(JSONB)
     documents: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
@@ -198,6 +199,18 @@ class SettlementRow(Base):
     application_id: Mapped[UUID] = mapped_column(_ID)
     amount_fen: Mapped[int] = mapped_column(Integer)
     settled_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class RefundRow(Base):
+    """That a fee is on its way back, or was: this room's projection of payments' facts, which may come in any order."""
+
+    __tablename__ = "refund"
+    __table_args__ = (Index("ix_refund_bill_id", "citizen_id", "bill_id"), _SCHEMA)
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    refund_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    bill_id: Mapped[UUID] = mapped_column(_ID)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
 
 
 class RegisterRow(Base):

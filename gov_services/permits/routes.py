@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, put
@@ -12,6 +12,7 @@ from gov_services.crypto.tokens import TokenRefused, jwks
 from gov_services.kit.clock import Clock
 from gov_services.kit.context import Entrance, EntranceKind
 from gov_services.kit.errors import NotFound, Refusal, ServiceError, Unavailable
+from gov_services.kit.locales import negotiate_locale
 from gov_services.permits import credential, links, store
 from gov_services.permits.media import LARGEST_DOCUMENT_BYTES, DocumentTooLarge
 from gov_services.permits.ports import PermitsPorts
@@ -28,6 +29,16 @@ _PRIVATE = {
     "content-security-policy": "default-src 'none'; sandbox",
 }
 _PUBLIC = {"cache-control": f"public, max-age={credential.STATUS_LIST_TTL_S}", "x-content-type-options": "nosniff"}
+_CHECKED: Mapping[str, Mapping[str, str]] = {
+    "valid": {"zh-CN": "执照有效。", "en": "The licence is valid."},
+    "surrendered": {"zh-CN": "执照已注销,不再有效。", "en": "The licence was given back and holds no more."},
+    "unknown": {"zh-CN": "登记簿中没有此执照。", "en": "The register has no such licence."},
+    "not-ours": {
+        "zh-CN": "这不是本平台签发的凭证,或凭证已过期。",
+        "en": "This is no credential of ours, or one that has expired.",
+    },
+}
+"""Status of the register, or that there is none → what a person is told."""
 # The limit is ours to state in words; the server's own only keeps a flood out.
 _BODY_LIMIT_BYTES = LARGEST_DOCUMENT_BYTES + 1
 
@@ -98,34 +109,36 @@ def _download(services: RoomServices[PermitsPorts], clock: Clock) -> Any:
 
 def _verify(services: RoomServices[PermitsPorts], clock: Clock) -> Any:
     @get(credential.VERIFY_PATH)
-    async def verify(presented: Annotated[str, QueryParameter(name="credential")]) -> Response[dict[str, Any]]:
+    async def verify(
+        request: Request[Any, Any, Any], presented: Annotated[str, QueryParameter(name="credential")] = ""
+    ) -> Response[dict[str, Any]]:
         """Whether a credential is ours and its licence holds. It tells nothing that is not printed on the licence."""
+        locale = _locale(request)
         try:
             number = credential.number_in(
                 presented, keys=services.ports.licence_keys, issuer=services.ports.issuer, now=clock.now()
             )
         except TokenRefused:
-            return Response({"valid": False, "status": "not-ours"}, headers=_PRIVATE)
+            return _checked({"status": "not-ours"}, locale)
         try:
             async with services.discloser.database.reading() as session:
                 entry = await store.registered(session, number=number)
         except Unavailable as away:
-            return _problem(away, "zh-CN", 503)
-        status = entry.status if entry else "unknown"
-        return Response({"valid": status == "valid", "status": status, "number": number}, headers=_PRIVATE)
+            return _problem(away, locale, 503)
+        return _checked({"status": entry.status if entry else "unknown", "number": number}, locale)
 
     return verify
 
 
 def _status(services: RoomServices[PermitsPorts], clock: Clock) -> Any:
     @get(credential.STATUS_PATH)
-    async def status() -> Response[Any]:
+    async def status(request: Request[Any, Any, Any]) -> Response[Any]:
         """The status list, signed (IETF Token Status List)."""
         try:
             async with services.discloser.database.reading() as session:
                 size, ended = await store.register_state(session)
         except Unavailable as away:
-            return _problem(away, "zh-CN", 503)
+            return _problem(away, _locale(request), 503)
         ports = services.ports
         token = credential.status_list(ports.licence_key, ended, size=size, issuer=ports.issuer, now=clock.now())
         return Response(token, media_type=f"application/{credential.STATUS_LIST_TYPE}", headers=_PUBLIC)
@@ -140,6 +153,13 @@ def _keys(services: RoomServices[PermitsPorts]) -> Any:
         return Response(jwks(services.ports.licence_keys), headers=_PUBLIC)
 
     return keys
+
+
+def _checked(found: Mapping[str, str], locale: str) -> Response[dict[str, Any]]:
+    """What came of checking a credential: for a program by `status`, for a person by `message`."""
+    status = found["status"]
+    answer = {"valid": status == "valid", **found, "message": _CHECKED[status][locale]}
+    return Response(answer, headers={**_PRIVATE, "content-language": locale})
 
 
 async def _body(request: Request[Any, Any, Any]) -> bytes:
@@ -172,9 +192,9 @@ def _problem(error: ServiceError, locale: str, status: int) -> Response[Any]:
         {"title": error.message(locale), "status": status, "code": error.code},
         status_code=status,
         media_type="application/problem+json",
-        headers=_PRIVATE,
+        headers={**_PRIVATE, "content-language": locale},
     )
 
 
 def _locale(request: Request[Any, Any, Any]) -> str:
-    return "en" if request.headers.get("accept-language", "").lower().startswith("en") else "zh-CN"
+    return negotiate_locale(request.headers.get("accept-language", ""))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, tuple_, update
+from sqlalchemy import exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.kit.database import ReadSession, Session
@@ -18,6 +18,7 @@ from gov_services.permits.models import (
     DocumentRow,
     LicenceRow,
     OfficerRow,
+    RefundRow,
     RegisterRow,
     ServiceRow,
     SettlementRow,
@@ -92,11 +93,18 @@ async def least_burdened(session: ReadSession, *, role: str, excluded: UUID | No
     return (await session.execute(query.order_by(burden, OfficerRow.staff_id).limit(1))).scalar_one_or_none()
 
 
-async def unassigned(session: ReadSession, *, officer: str, states: Collection[str], limit: int) -> Sequence[Case]:
-    """Cases in `states` whose `officer` (a column) is nobody yet, the oldest first."""
+async def unassigned(
+    session: ReadSession, *, officer: str, other: str, role: str, states: Collection[str], limit: int
+) -> Sequence[Case]:
+    """Cases in `states` whose `officer` (a column) is nobody yet though somebody with `role` may be, the oldest first.
+
+    Whoever is the case's `other` officer may not.
+    """
+    taken = getattr(ApplicationRow, other)
+    somebody = exists().where(OfficerRow.roles.contains([role]), OfficerRow.staff_id.is_distinct_from(taken))
     query = (
         select(ApplicationRow.citizen_id, ApplicationRow.application_id)
-        .where(ApplicationRow.state.in_(states), getattr(ApplicationRow, officer).is_(None))
+        .where(ApplicationRow.state.in_(states), getattr(ApplicationRow, officer).is_(None), somebody)
         .order_by(ApplicationRow.application_id)
         .limit(limit)
     )
@@ -104,20 +112,45 @@ async def unassigned(session: ReadSession, *, officer: str, states: Collection[s
 
 
 async def keep_officer(
-    session: Session, *, staff_id: UUID, roles: Sequence[str], office: str, now: dt.datetime
-) -> None:
-    """Note a member of staff as identity says they are."""
-    values = {"roles": list(roles), "office": office, "noted_at": now}
-    statement = insert(OfficerRow).values(staff_id=staff_id, **values)
-    await session.execute(statement.on_conflict_do_update(index_elements=["staff_id"], set_=values))
+    session: Session, *, staff_id: UUID, roles: Sequence[str], office: str, told_at: dt.datetime
+) -> bool:
+    """Note a member of staff as identity says they are; False where something later was noted already."""
+    values = {"roles": list(roles), "office": office, "noted_at": told_at}
+    statement = (
+        insert(OfficerRow)
+        .values(staff_id=staff_id, **values)
+        .on_conflict_do_update(index_elements=["staff_id"], set_=values, where=OfficerRow.noted_at <= told_at)
+        .returning(OfficerRow.staff_id)
+    )
+    return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+async def release_cases(session: Session, *, staff_id: UUID, officer: str) -> Sequence[Case]:
+    """Take the open cases whose `officer` (a column) is this member of staff from them; which they are."""
+    column = getattr(ApplicationRow, officer)
+    statement = (
+        update(ApplicationRow)
+        .where(column == staff_id, ApplicationRow.state.in_(OPEN))
+        .values({officer: None})
+        .returning(ApplicationRow.citizen_id, ApplicationRow.application_id)
+    )
+    return [(row.citizen_id, row.application_id) for row in (await session.execute(statement)).all()]
 
 
 async def keep_service(session: Session, *, columns: Mapping[str, Any], now: dt.datetime) -> None:
-    """Write a matter of the catalogue as it is in force now."""
+    """Write a matter of the catalogue, if its edition is newer than the stored one. Most often it writes nothing.
+
+    An older process, during a rolling update, puts no older text back. Another text under a stored edition is not
+    written either: what applicants were shown first under that number stands, whichever process comes last.
+    """
     values = {**columns, "loaded_at": now}
-    statement = insert(ServiceRow).values(**values)
-    changed = {name: value for name, value in values.items() if name != "code"}
-    await session.execute(statement.on_conflict_do_update(index_elements=["code"], set_=changed))
+    # Not by the conflict alone: that would lock the row, and every applicant would wait for the one before.
+    there = exists().where(ServiceRow.code == columns["code"], ServiceRow.edition >= columns["edition"])
+    row = select(*(literal(value, ServiceRow.__table__.c[name].type) for name, value in values.items())).where(~there)
+    statement = insert(ServiceRow).from_select(list(values), row)
+    changed = {name: statement.excluded[name] for name in values if name != "code"}
+    newer = ServiceRow.edition < statement.excluded.edition
+    await session.execute(statement.on_conflict_do_update(index_elements=["code"], set_=changed, where=newer))
 
 
 async def service(session: ReadSession, *, code: str) -> ServiceRow:
@@ -155,12 +188,18 @@ async def documents(session: ReadSession, *, cases: Sequence[Case]) -> Sequence[
     return (await session.execute(query)).scalars().all()
 
 
-async def count_documents(session: ReadSession, *, citizen_id: UUID, application_id: UUID) -> int:
-    """How many uploads were asked for in one application."""
+async def count_documents(
+    session: ReadSession, *, citizen_id: UUID, application_id: UUID, asked_after: dt.datetime
+) -> int:
+    """How many documents one application has, with those that were asked for since and may still come."""
     query = (
         select(func.count())
         .select_from(DocumentRow)
-        .where(DocumentRow.citizen_id == citizen_id, DocumentRow.application_id == application_id)
+        .where(
+            DocumentRow.citizen_id == citizen_id,
+            DocumentRow.application_id == application_id,
+            or_(DocumentRow.stored_at.is_not(None), DocumentRow.requested_at > asked_after),
+        )
     )
     return (await session.execute(query)).scalar_one()
 
@@ -191,6 +230,23 @@ async def timelines(session: ReadSession, *, cases: Sequence[Case]) -> Sequence[
         .order_by(TimelineRow.application_id, TimelineRow.number)
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def keep_refund(
+    session: Session, *, citizen_id: UUID, refund_id: UUID, bill_id: UUID, ended_at: dt.datetime | None
+) -> None:
+    """Note that a refund began or ended; one that has ended does not begin again."""
+    statement = insert(RefundRow).values(citizen_id=citizen_id, refund_id=refund_id, bill_id=bill_id, ended_at=ended_at)
+    known = {"ended_at": func.coalesce(RefundRow.ended_at, statement.excluded.ended_at)}
+    await session.execute(statement.on_conflict_do_update(index_elements=["citizen_id", "refund_id"], set_=known))
+
+
+async def is_on_its_way_back(session: ReadSession, *, citizen_id: UUID, bill_id: UUID) -> bool:
+    """Whether a refund of the bill has begun and not ended."""
+    query = select(RefundRow.refund_id).where(
+        RefundRow.citizen_id == citizen_id, RefundRow.bill_id == bill_id, RefundRow.ended_at.is_(None)
+    )
+    return (await session.execute(query.limit(1))).scalar_one_or_none() is not None
 
 
 async def keep_settlement(

@@ -13,7 +13,7 @@ import structlog
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import Refusal, ServiceError, Unavailable
-from gov_services.subgraph.assertion import AssertionRefused, AssertionVerifier
+from gov_services.subgraph.assertion import ADHOC, AssertionRefused, AssertionVerifier
 from gov_services.subgraph.context import ReadContext, RoomServices
 from gov_services.subgraph.entrances import refuse_at
 from gov_services.subgraph.errors import describe_error, format_errors, service_error_of
@@ -27,8 +27,6 @@ _log = structlog.get_logger("gov_services.subgraph")
 
 DOOR = "/graphql"
 """Where a fetch comes in, for the log of those that are refused there."""
-# These are decided per field, and the disclosure's own entry says so already.
-_IN_THE_DISCLOSURE_ENTRY = frozenset({"CONSENT_REQUIRED", "PURPOSE_NARROWED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,8 @@ class Subgraph(Generic[Ports]):
             return await self._refuse(refused, locale=locale, now=now)
         disclosures = self._services.discloser.begin(call, self._requested.of(fetch.document))
         context = ReadContext(call, self._services, disclosures)
-        result = await self.schema.execute(fetch.document, variable_values=fetch.variables, context_value=context)
+        data, errors = await self._execute(context, fetch)
         disclosures.close()
-        errors = list(result.errors or ())
-        data = result.data
         unlogged = await self._log_refusals(context, errors)
         if unlogged is not None:
             # A refusal that cannot be logged is not answered (ARCHITECTURE §4.6): nothing of this fetch is. But what
@@ -78,6 +74,18 @@ class Subgraph(Generic[Ports]):
             errors = [GraphQLError("", original_error=unlogged)]
         formatted = format_errors(errors, locale=call.locale, request_id=call.request_id)
         return orjson.dumps({"data": data, **({"errors": formatted} if formatted else {})})
+
+    async def _execute(
+        self, context: ReadContext[Ports], fetch: _Fetch
+    ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+        """Data and errors of a fetch; an ad-hoc one that reads beyond its purpose is refused before anything runs."""
+        if context.call.entrance.document_id == ADHOC:
+            try:
+                await context.disclosures.require_within_purpose()
+            except ServiceError as refused:
+                return None, [GraphQLError("", original_error=refused)]
+        result = await self.schema.execute(fetch.document, variable_values=fetch.variables, context_value=context)
+        return result.data, list(result.errors or ())
 
     async def _refuse(self, refused: ServiceError, *, locale: str, now: dt.datetime) -> bytes:
         """The refusal of whoever came around the gateway: in the log as a stranger's, told without a word on why."""
@@ -91,7 +99,7 @@ class Subgraph(Generic[Ports]):
         found = {
             error.code: error
             for error in map(service_error_of, errors)
-            if isinstance(error, Refusal) and not error.logged and error.code not in _IN_THE_DISCLOSURE_ENTRY
+            if isinstance(error, Refusal) and not error.logged
         }
         for error in found.values():
             try:

@@ -15,6 +15,9 @@ from gov_services.kit.context import Call, Entrance, EntranceKind
 from gov_services.kit.errors import Refusal
 from gov_services.kit.manifest import Manifest
 
+ADHOC = "adhoc"
+"""What stands for the id of a document that is not registered: in development only."""
+
 
 class AssertionRefused(Refusal):
     """The fetch does not come from the gateway, or not in the way that it states. `reason` is for our log only."""
@@ -131,12 +134,10 @@ class AssertionVerifier:
         return actor
 
     def _entrance(self, assertion: Assertion, document: str) -> Entrance:
-        if assertion.document_id == "adhoc":
+        if assertion.document_id == ADHOC:
             if not self._allow_adhoc or assertion.adhoc_purpose is None:
                 raise AssertionRefused("ad-hoc documents are for development")
-            return Entrance(
-                EntranceKind.DOCUMENT, "adhoc", assertion.adhoc_purpose, "adhoc", assertion.manifest_version
-            )
+            return Entrance(EntranceKind.DOCUMENT, ADHOC, assertion.adhoc_purpose, ADHOC, assertion.manifest_version)
         registered = self.manifest.documents.get(assertion.document_id)
         if registered is None or assertion.manifest_version != self.manifest.version:
             raise AssertionRefused("of a document that this manifest does not hold")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ from gov_services.consent.disclosures import Discloser
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.data_keys import DataKeys
 from gov_services.crypto.keys import DataClass, KeyRefused, LocalKeyProvider
-from gov_services.crypto.signing import VerifyKeys
+from gov_services.crypto.signing import SignatureRefused, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, create_engine
 from gov_services.kit.manifest import Manifest, signed_text
@@ -161,8 +162,8 @@ def lay_foundation(
         audit=audit,
         keys=keys,
         bundles=Bundles(VerifyKeys.load(signing, "bundle")),
-        budgets=ValkeyBudgets(valkey),
-        vocabulary=Vocabulary.from_sdl(schema.as_str()),
+        budgets=ValkeyBudgets(valkey, database),
+        vocabulary=_vocabulary(schema),
         data_class=data_class,
     )
     verifier = AssertionVerifier(
@@ -176,10 +177,19 @@ def lay_foundation(
     return Foundation(settings, clock, schema, database, audit, keys, discloser, verifier)
 
 
+@cache
+def _vocabulary(schema: Schema) -> Vocabulary:
+    return Vocabulary.from_sdl(schema.as_str())
+
+
 def load_manifest(settings: Settings) -> Manifest:
     """The manifest of trusted documents, its signature verified. Raises ManifestRefused, SignatureRefused, OSError."""
     manifest = Manifest.parse((settings.graph_directory / MANIFEST).read_bytes())
     key_id, _, signature = (settings.runtime_directory / MANIFEST_SIGNATURE).read_text().strip().partition(" ")
     keys = VerifyKeys.load(settings.secrets_directory, "manifest")
-    keys.verify(key_id, signed_text(manifest), bytes.fromhex(signature))
+    try:
+        raw = bytes.fromhex(signature)
+    except ValueError:
+        raise SignatureRefused(f"{MANIFEST_SIGNATURE} holds no signature") from None
+    keys.verify(key_id, signed_text(manifest), raw)
     return manifest

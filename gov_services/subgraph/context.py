@@ -12,7 +12,8 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from gov_services.audit.entry import Entry, EntryKind
-from gov_services.consent import relations
+from gov_services.consent import attestations, relations
+from gov_services.consent.attestations import Claim
 from gov_services.consent.disclosure import ConsentRequired, Disclosure
 from gov_services.consent.disclosures import SUBJECT_TAG, Discloser, Disclosures, Subject
 from gov_services.consent.entries import entry_for
@@ -238,6 +239,26 @@ class WriteContext(ReadContext[Ports]):
         if key is None:
             raise NotFound
         return Sealer(key)
+
+    async def attest(self, citizen_id: UUID, claim: Claim, value: str) -> None:
+        """State that an authority confirmed the value (identity's). Raises NotFound for who has no key any more."""
+        key = await self._audit_key(citizen_id)
+        await attestations.attest(self.session, key=key, claim=claim, value=value, now=self.now)
+
+    async def require_attested(self, citizen_id: UUID, claim: Claim, value: str, *, field: str) -> None:
+        """Hold what was written against what an authority confirmed. Raises NotAsVerified; NotFound as `attest`."""
+        key = await self._audit_key(citizen_id)
+        await attestations.require_attested(self.session, key=key, claim=claim, value=value, field=field)
+
+    async def forget_attestations(self, citizen_id: UUID) -> None:
+        """End what was confirmed about a citizen (identity's, at an erasure)."""
+        await attestations.forget(self.session, citizen_id=citizen_id)
+
+    async def _audit_key(self, citizen_id: UUID) -> DataKey:
+        key = await self.data_key(self.session, citizen_id, DataClass.AUDIT)
+        if key is None:
+            raise NotFound
+        return key
 
     async def relate(
         self, citizen_id: UUID, actor_id: UUID, relation: Relation, *, case_id: UUID | None = None

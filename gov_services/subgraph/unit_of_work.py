@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from gov_services.audit.entry import EntryKind
+from gov_services.consent.disclosure import ConsentRequired, PurposeNarrowed
 from gov_services.consent.entries import entry_for
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.errors import ServiceError, UserError
@@ -42,6 +43,10 @@ async def commit(
             result = await use_case(write, *args, **kwargs)
             if not write.changes.entries:
                 raise UnrecordedChange(getattr(use_case, "__name__", "use-case"))
+    except (ConsentRequired, PurposeNarrowed) as withheld:
+        # What was withheld is in the disclosure's entry; that the change was refused for it, in none yet.
+        withheld.logged = False
+        raise
     except UserError as error:
         await log_refusal(context, error)
         return Outcome(None, (error,))

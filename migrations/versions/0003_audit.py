@@ -214,6 +214,28 @@ FUNCTIONS = (
          GROUP BY stored.id, stored.seq;
     END $$
     """,
+    # When an actor, or an office, asked about people under a purpose since a moment: for counters that were lost. One
+    # moment for each that was looked up, and for each about whom a request decided without looking up.
+    """
+    CREATE FUNCTION audit.asked(by_actor text, by_office text, under text, since timestamptz) RETURNS timestamptz[]
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      WITH asked AS (
+        SELECT one.at, one.id, one.subject_tag, said ->> 'request' AS request,
+               said ->> 'action' = 'look-up' AS looked_up
+          FROM audit.entry AS one
+         CROSS JOIN LATERAL (SELECT convert_from(one.body, 'UTF8')::jsonb AS said OFFSET 0) AS parsed
+         WHERE one.purpose = under AND one.at > since AND one.kind IN ('read', 'refusal')
+           AND (by_actor IS NULL OR one.actor = by_actor) AND (by_office IS NULL OR said ->> 'office' = by_office)
+           AND said ->> 'action' IN ('look-up', 'disclosure')
+      ), people AS (
+        SELECT max(at) AS at FROM asked
+         WHERE looked_up
+            OR NOT EXISTS (SELECT FROM asked AS sought WHERE sought.looked_up AND sought.request = asked.request)
+         GROUP BY CASE WHEN looked_up OR subject_tag IS NULL THEN id::text ELSE encode(subject_tag, 'hex') END
+      )
+      SELECT coalesce(array_agg(at ORDER BY at), '{}') FROM people
+    $$
+    """,
     # Gives numbers to the oldest `batch` entries that wait for one; how many were taken, and how many of these were set
     # aside: one whose id belongs to another entry, or that no table takes, holds nobody up and is kept, for `audit
     # verify` to name. One statement for all, and one for each only where that is refused for what an entry says.
@@ -306,6 +328,7 @@ def upgrade() -> None:
     op.execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC")
     for room in WRITERS:
         op.execute(f"GRANT EXECUTE ON FUNCTION audit.append(bytea[], bytea[]) TO {role(room)}")
+        op.execute(f"GRANT EXECUTE ON FUNCTION audit.asked(text, text, text, timestamptz) TO {role(room)}")
         op.execute(f"GRANT INSERT (id, salt, body) ON audit.pending TO {role(room)}")
     op.execute(
         "GRANT SELECT ON audit.head, audit.entry, audit.pending, audit.rejected, audit.node, audit.checkpoint "

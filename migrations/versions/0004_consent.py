@@ -1,4 +1,4 @@
-"""Consent: signed bundles of purposes, relations, hash-chained revisions and their projection."""
+"""Consent: signed bundles of purposes, relations, attestations, hash-chained revisions and their projection."""
 
 from __future__ import annotations
 
@@ -81,6 +81,16 @@ TABLES = (
       CONSTRAINT pk_standing PRIMARY KEY (citizen_id, purpose, recipient)
     )
     """,
+    # What an authority confirmed, as a tag under the citizen's audit key: identity states it, rooms compare with it.
+    """
+    CREATE TABLE consent.attestation (
+      citizen_id uuid NOT NULL,
+      claim text NOT NULL CHECK (claim IN ('name')),
+      digest bytea NOT NULL CHECK (length(digest) = 16),
+      attested_at timestamptz NOT NULL,
+      CONSTRAINT pk_attestation PRIMARY KEY (citizen_id, claim)
+    )
+    """,
     "CREATE INDEX ix_relation_actor_id ON consent.relation (citizen_id, actor_id)",
     "CREATE INDEX ix_standing_consent_id ON consent.standing (consent_id)",
 )
@@ -125,6 +135,8 @@ def upgrade() -> None:
         op.execute(
             f"GRANT SELECT ON consent.bundle, consent.relation, consent.standing, consent.revision TO {role(room)}"
         )
+        op.execute(f"GRANT SELECT ON consent.attestation TO {role(room)}")
+    op.execute(f"GRANT INSERT, UPDATE (digest, attested_at), DELETE ON consent.attestation TO {role('identity')}")
     # Only the room whose change makes a relation true may state it, or end it.
     op.execute("ALTER TABLE consent.relation ENABLE ROW LEVEL SECURITY")
     for room in READERS:

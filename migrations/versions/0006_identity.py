@@ -64,6 +64,7 @@ TABLES = (
       office text NOT NULL,
       client_id text NOT NULL,
       added_at timestamptz NOT NULL,
+      disabled_at timestamptz,
       CONSTRAINT pk_staff PRIMARY KEY (staff_id),
       CONSTRAINT uq_staff_username UNIQUE (username)
     )
@@ -102,6 +103,8 @@ def upgrade() -> None:
         f"ON identity.citizen TO {name}"
     )
     op.execute(f"GRANT UPDATE (generation, turned_at, expires_at, ended_at, ended_for) ON identity.session TO {name}")
+    # A password is never changed here, nor a name: who forgot one gets an account anew.
+    op.execute(f"GRANT UPDATE (roles, client_id, disabled_at) ON identity.staff TO {name}")
 
 
 def downgrade() -> None:

@@ -53,6 +53,7 @@ TABLES = (
     """
     CREATE TABLE permits.service (
       code text NOT NULL CHECK (code ~ '^[a-z][a-z0-9-]{2,60}$'),
+      edition integer NOT NULL CHECK (edition > 0),
       titles jsonb NOT NULL,
       fee_titles jsonb NOT NULL,
       documents jsonb NOT NULL,
@@ -187,6 +188,16 @@ TABLES = (
       CONSTRAINT pk_settlement PRIMARY KEY (citizen_id, bill_id)
     )
     """,
+    """
+    CREATE TABLE permits.refund (
+      citizen_id uuid NOT NULL,
+      refund_id uuid NOT NULL,
+      bill_id uuid NOT NULL,
+      ended_at timestamptz,
+      CONSTRAINT pk_refund PRIMARY KEY (citizen_id, refund_id)
+    )
+    """,
+    "CREATE INDEX ix_refund_bill_id ON permits.refund (citizen_id, bill_id)",
     # The public register: numbers and whether they hold. It names no citizen, and is not sharded by one.
     """
     CREATE TABLE permits.register (
@@ -258,10 +269,59 @@ FUNCTIONS = (
       RETURN NULL;
     END $$
     """,
+    # Who decided, and when a step was taken, is written once. A fee that goes back takes the recommendation along.
+    """
+    CREATE FUNCTION permits.keep_decisions() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+      moved boolean := NEW.moves IS DISTINCT FROM OLD.moves;
+    BEGIN
+      IF NEW.started_at IS DISTINCT FROM OLD.started_at
+        OR (OLD.submitted_at IS NOT NULL AND NEW.submitted_at IS DISTINCT FROM OLD.submitted_at)
+        OR (OLD.accepted_at IS NOT NULL AND NEW.accepted_at IS DISTINCT FROM OLD.accepted_at)
+        OR (OLD.decided_by IS NOT NULL AND NEW.decided_by IS DISTINCT FROM OLD.decided_by)
+        OR (OLD.recommended_by IS NOT NULL AND NEW.recommended_by IS DISTINCT FROM OLD.recommended_by
+            AND NOT (moved AND NEW.event = 'refund-fee' AND NEW.recommended_by IS NULL))
+        OR (NOT moved AND (NEW.moved_at, NEW.moved_by_kind, NEW.moved_by)
+            IS DISTINCT FROM (OLD.moved_at, OLD.moved_by_kind, OLD.moved_by))
+      THEN
+        RAISE EXCEPTION 'what was decided on an application, and when, is not written again'
+          USING ERRCODE = 'check_violation';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    # A licence ends once; its number and its place in the status list are for ever.
+    """
+    CREATE FUNCTION permits.keep_register() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+      IF (NEW.number, NEW.status_index, NEW.entered_at)
+        IS DISTINCT FROM (OLD.number, OLD.status_index, OLD.entered_at)
+      THEN
+        RAISE EXCEPTION 'an entry of the register keeps its number, place and beginning'
+          USING ERRCODE = 'check_violation';
+      END IF;
+      IF OLD.status <> 'valid' AND NEW IS DISTINCT FROM OLD THEN
+        RAISE EXCEPTION 'a licence that has ended does not hold again' USING ERRCODE = 'check_violation';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE FUNCTION permits.require_newer_edition() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+      IF NEW.edition <= OLD.edition THEN
+        RAISE EXCEPTION 'a service changes with another edition, a newer one' USING ERRCODE = 'check_violation';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
 )
 
 ROLE = "permits"
-KEPT = ("application", "correction", "document", "register")
+KEPT = ("application", "correction", "document", "refund", "register")
 """Tables whose rows change by their own rules and are never removed."""
 UPDATABLE = {
     "application": "business_name, business_address, scope, state, event, moves, moved_at, moved_by_kind, moved_by, "
@@ -270,9 +330,10 @@ UPDATABLE = {
     "correction": "corrected_at",
     "document": "media_type, size_bytes, stored_at",
     "register": "status, ended_at",
+    "refund": "ended_at",
     "officer": "roles, office, noted_at",
-    "service": "titles, fee_titles, documents, fee_fen, statutory_working_days, legal_basis, agency, division, "
-    "loaded_at",
+    "service": "edition, titles, fee_titles, documents, fee_fen, statutory_working_days, legal_basis, agency, "
+    "division, loaded_at",
 }
 
 
@@ -290,6 +351,15 @@ def upgrade() -> None:
         "CREATE TRIGGER application_writes_its_timeline AFTER INSERT OR UPDATE ON permits.application "
         "FOR EACH ROW EXECUTE FUNCTION permits.write_timeline()"
     )
+    for trigger, table, function in (
+        ("application_keeps_its_decisions", "application", "keep_decisions"),
+        ("register_keeps_what_has_ended", "register", "keep_register"),
+        ("service_changes_by_editions", "service", "require_newer_edition"),
+    ):
+        op.execute(
+            f"CREATE TRIGGER {trigger} BEFORE UPDATE ON permits.{table} "
+            f"FOR EACH ROW EXECUTE FUNCTION permits.{function}()"
+        )
     for table in KEPT:
         op.execute(
             f"CREATE TRIGGER {table}_is_never_removed BEFORE DELETE OR TRUNCATE ON permits.{table} "

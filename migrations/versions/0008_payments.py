@@ -150,6 +150,30 @@ TABLES = (
       CONSTRAINT pk_notification PRIMARY KEY (channel, notification_id)
     )
     """,
+    # Money that settled no bill, so that officers can find whose it is.
+    """
+    CREATE TABLE payments.unmatched_receipt (
+      citizen_id uuid NOT NULL,
+      receipt_id uuid NOT NULL,
+      bill_id uuid NOT NULL,
+      payment_id uuid NOT NULL,
+      channel_transaction text NOT NULL,
+      amount bigint NOT NULL,
+      currency text NOT NULL,
+      reason text NOT NULL,
+      received_at timestamptz NOT NULL,
+      CONSTRAINT pk_unmatched_receipt PRIMARY KEY (citizen_id, receipt_id),
+      CONSTRAINT fk_unmatched_receipt_citizen_id_bill_id FOREIGN KEY (citizen_id, bill_id)
+        REFERENCES payments.bill (citizen_id, bill_id),
+      CONSTRAINT fk_unmatched_receipt_citizen_id_payment_id FOREIGN KEY (citizen_id, payment_id)
+        REFERENCES payments.payment (citizen_id, payment_id),
+      CONSTRAINT uq_unmatched_receipt_citizen_id_payment_id_channel_transaction
+        UNIQUE (citizen_id, payment_id, channel_transaction),
+      CONSTRAINT ck_unmatched_receipt_reason CHECK (
+        reason IN ('surplus', 'other-amount', 'other-currency', 'other-transaction'))
+    )
+    """,
+    "CREATE INDEX ix_unmatched_receipt_receipt_id ON payments.unmatched_receipt (receipt_id)",
     """
     CREATE TABLE payments.ledger_transaction (
       citizen_id uuid NOT NULL,
@@ -229,6 +253,7 @@ UPDATABLE = {
     "bill": "state, settled_at, receipt_number",
     "payment": "state, code_url, next_ask_at, asks, channel_transaction, payer_account, settled_at, paid_fen",
     "refund": "state, decided_by, decided_at, next_ask_at, asks, channel_refund, completed_at",
+    "unmatched_receipt": "amount, currency, reason, received_at",
 }
 
 
@@ -241,10 +266,6 @@ def upgrade() -> None:
             f"CREATE TRIGGER {table}_keeps_to_its_life_cycle BEFORE INSERT OR UPDATE ON payments.{table} "
             f"FOR EACH ROW EXECUTE FUNCTION payments.require_transition({pairs})"
         )
-        op.execute(
-            f"CREATE TRIGGER {table}_is_never_removed BEFORE DELETE OR TRUNCATE ON payments.{table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change()"
-        )
     for table in ("ledger_transaction", "ledger_entry"):
         op.execute(
             f"CREATE CONSTRAINT TRIGGER {table}_balances AFTER INSERT ON payments.{table} "
@@ -254,6 +275,10 @@ def upgrade() -> None:
         append_only(f"payments.{table}")
         op.execute(f"GRANT SELECT, INSERT ON payments.{table} TO {role(ROLE)}")
     for table, columns in UPDATABLE.items():
+        op.execute(
+            f"CREATE TRIGGER {table}_is_never_removed BEFORE DELETE OR TRUNCATE ON payments.{table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change()"
+        )
         op.execute(f"GRANT SELECT, INSERT, UPDATE ({columns}) ON payments.{table} TO {role(ROLE)}")
 
 

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from httpx import ASGITransport, AsyncClient
 from litestar import Litestar
+from sqlalchemy import text
 
-from gov_services.audit.app import Place, create_app, create_router, parse_place, path_of
+from gov_services.audit.app import Place, create_app, create_audit, create_router, parse_place, path_of
 from gov_services.audit.checkpoint import open_checkpoint, verifier_key
 from gov_services.audit.entry import Entry
 from gov_services.audit.integrate import Integrator, published_path
@@ -19,6 +20,7 @@ from gov_services.audit.merkle import leaf_hash, root
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 from gov_services.kit.errors import NotFound
+from gov_services.kit.health import health
 from gov_services.kit.settings import Settings
 
 RoomDatabase = Callable[[str], Database]
@@ -137,6 +139,31 @@ async def test_the_deployable_integrates_in_the_background_under_its_own_keys(
     assert kept.read_text() == answer.text
     committed = base64.b64encode(make_entry().canonical()).decode()
     assert committed not in answer.text
+
+
+async def test_the_log_is_not_ready_while_entries_wait_too_long_to_be_signed(
+    settings: Settings, administrator: Database, integrator: Integrator, permits_log: AuditLog, make_entry: MakeEntry
+) -> None:
+    audit = create_audit(settings)  # whose integrator does not run
+    app = Litestar(health(audit.ready), openapi_config=None)
+
+    async def ask(client: AsyncClient) -> tuple[int, dict[str, bool]]:
+        answer = await client.get("/readyz")
+        return answer.status_code, answer.json()
+
+    try:
+        async with client_of(app) as client:
+            assert await ask(client) == (200, {"database": True, "entries_signed": True})
+            await permits_log.append([make_entry()])
+            assert await ask(client) == (200, {"database": True, "entries_signed": True})
+            async with administrator.writing() as session:
+                await session.execute(text("SET LOCAL session_replication_role = replica"))
+                await session.execute(text("UPDATE audit.entry SET numbered_at = numbered_at - interval '61 s'"))
+            assert await ask(client) == (503, {"database": True, "entries_signed": False})
+            await integrator.run_once()
+            assert (await ask(client))[0] == 200
+    finally:
+        await audit.close()
 
 
 def test_a_tile_of_endless_groups_is_not_found() -> None:

@@ -33,6 +33,7 @@ ENTRIES = st.builds(
     actor_tag=TAGS,
     client=WRITABLE,
     roles=st.lists(WRITABLE, max_size=3).map(tuple),
+    office=st.none() | WRITABLE,
     purpose=WRITABLE,
     entrance=WRITABLE,
     subject_tag=TAGS,
@@ -74,7 +75,7 @@ def test_the_text_is_the_one_that_is_documented(make_entry: MakeEntry) -> None:
         '"at":"2026-03-02T09:30:15.123456Z","basis":"STATUTORY","case":"00000000-0000-7000-8000-00000000000c",'
         '"client":"counter","code":null,"consent":null,"coordinates":[["Citizen.name","MASKED"]],"count":1,'
         '"document":null,"entrance":"document:ReviewApplication","id":"00000000-0000-0000-0000-000000000001",'
-        '"kind":"read","object":"application:00000000-0000-7000-8000-00000000000a","outcome":"allowed",'
+        '"kind":"read","object":"application:00000000-0000-7000-8000-00000000000a","office":null,"outcome":"allowed",'
         '"parent":null,"policy":"' + "ab" * 32 + '","purpose":"permit.review","reason":null,'
         '"recipient":"staff:00000000-0000-7000-8000-000000000001","request":"request-1","roles":["officer"],'
         '"room":"permits","subject_tag":"' + "a1" * 16 + '","v":"gov-audit/1"}'

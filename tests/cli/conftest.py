@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import shutil
@@ -13,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from gov_services.audit.integrate import Integrator
 from gov_services.cli.main import main
+from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.clock import SystemClock
+from gov_services.kit.database import Database
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 
 
@@ -99,3 +104,19 @@ def governed(installed: Command) -> Command:
     assert installed("documents", "sign").status == 0
     assert installed("purposes", "publish").status == 0
     return installed
+
+
+@pytest.fixture
+def integrate(settings: Settings) -> Callable[[], None]:
+    """Number what waits in the log, and sign."""
+
+    async def go() -> None:
+        database = Database(settings.room_database_url("audit"), pool_size=2)
+        key = SigningKey.load(settings.secrets_directory, "log")
+        keys = VerifyKeys.load(settings.secrets_directory, "log")
+        try:
+            await Integrator(database, key, SystemClock(), keys=keys, origin=settings.log_origin).run_once()
+        finally:
+            await database.close()
+
+    return lambda: asyncio.run(go())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,31 @@ def test_a_member_of_staff_is_added_listed_and_logged(governed: Callable, settin
     assert password.startswith("$argon2id$")
     assert PASSWORD not in added.out + added.err + listed.out + password
     assert changes(settings) == [("staff.added", "allowed")]
+
+
+def test_a_member_of_staff_gets_other_roles_and_is_disabled(governed: Callable, settings: Settings) -> None:
+    added = ("staff", "add", "wang.clerk", "--name", "王职员", "--role", "permit-officer", "--office", "north-counter")
+    assert governed(*added, "--password", PASSWORD).status == 0
+    ((staff_id,),) = rows(settings.database_url, "SELECT staff_id FROM identity.staff")
+
+    assert governed("staff", "roles", "wang.clerk", "registrar", "supervisor").out == f"changed {staff_id}\n"
+    assert governed("staff", "list").out == "wang.clerk           registrar,supervisor           north-counter\n"
+    assert governed("staff", "disable", "wang.clerk").out == f"disabled {staff_id}\n"
+    assert governed("staff", "list").out == (
+        "wang.clerk           registrar,supervisor           north-counter (disabled)\n"
+    )
+    again = governed("staff", "disable", "wang.clerk")
+    assert again.complaint == "The account cannot be changed: the account is disabled."
+    assert (again.out, governed("staff", "roles", "wang.clerk", "mayor").out) == ("", "")
+    told = rows(settings.database_url, "SELECT type, body FROM events.outbox ORDER BY event_id")
+    assert [(event_type, json.loads(body)["roles"]) for event_type, body in told] == [
+        ("identity.staff_added", ["permit-officer"]),
+        ("identity.staff_changed", ["registrar", "supervisor"]),
+        ("identity.staff_changed", []),
+    ]
+    assert [action for action, outcome in changes(settings) if outcome == "allowed"] == [
+        *("staff.added", "staff.roles-changed", "staff.disabled")
+    ]
 
 
 ADD = {"username": "wang.clerk", "--name": "王", "--role": "registrar", "--office": "north", "--password": PASSWORD}

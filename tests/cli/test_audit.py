@@ -13,34 +13,16 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gov_services.audit.integrate import Integrator
-from gov_services.crypto.signing import SigningKey, VerifyKeys
-from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
 from gov_services.kit.settings import Settings
 
 
 @pytest.fixture
-def logged(governed: Callable, settings: Settings) -> Callable:
+def logged(governed: Callable, integrate: Callable[[], None]) -> Callable:
     """The command, over a log of two entries under a signed checkpoint."""
     assert governed("client", "add", "west-bank", "--title", "西岸银行").status == 0
-    asyncio.run(integrate(settings))
+    integrate()
     return governed
-
-
-async def integrate(settings: Settings) -> None:
-    """Number what waits and sign."""
-    database = Database(settings.room_database_url("audit"), pool_size=2)
-    try:
-        await Integrator(
-            database,
-            SigningKey.load(settings.secrets_directory, "log"),
-            SystemClock(),
-            keys=VerifyKeys.load(settings.secrets_directory, "log"),
-            origin=settings.log_origin,
-        ).run_once()
-    finally:
-        await database.close()
 
 
 def query(url: str, *statements: str) -> list[tuple[object, ...]]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
-from gov_services.kit.manifest import Manifest
+from gov_services.cli import installation
+from gov_services.kit.manifest import Manifest, ManifestRefused
+from gov_services.kit.settings import Settings, load_settings
 
 ADULT = (
     'query IsAdult($reference: ID!) @purpose(code: "adult-check") {\n'
@@ -114,10 +119,10 @@ def test_a_manifest_that_drifted_is_found_and_building_it_makes_the_next_version
     [
         ({"format": "another"}, "not apollo-persisted-query-manifest version 1"),
         ({"version": 2}, "not apollo-persisted-query-manifest version 1"),
-        ({"operations": [{"name": "Me", "body": "{ me { name } }", "id": "0" * 64}]}, "the id of Me is not the hash"),
-        ({"operations": [{}]}, "not a manifest: KeyError: 'body'"),
-        ({"operations": 7}, "not a manifest: TypeError"),
-        ({"manifestVersion": "x"}, "not a manifest: ValueError"),
+        ({"operations": [{"name": "Me", "body": "{ me { name } }", "id": "0" * 64}]}, "type is no text"),
+        ({"operations": [{}]}, "id is no text"),
+        ({"operations": 7}, "operations is no list"),
+        ({"manifestVersion": "x"}, "manifestVersion is no number from 1"),
     ],
 )
 def test_a_manifest_that_is_none_is_refused_and_not_signed(
@@ -143,3 +148,38 @@ def test_signing_needs_a_key_and_is_told_so(alone: Callable, graph_copy: Path, t
     key_id, signature = (tmp_path / "runtime" / "trusted-documents.sig").read_text().split()
     assert (tmp_path / "secrets" / "signing" / "manifest" / f"{key_id}.pem").exists()
     assert len(bytes.fromhex(signature)) == 64
+
+
+def test_an_older_manifest_than_the_log_knows_of_is_neither_announced_nor_served(
+    installed: Callable, graph_copy: Path, settings: Settings, integrate: Callable[[], None]
+) -> None:
+    def announce(version: int) -> Any:
+        path = graph_copy / "trusted-documents.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"manifestVersion": version}))
+        assert installed("documents", "sign").status == 0
+        return installed("documents", "announce")
+
+    assert installed("purposes", "publish").status == 0
+    assert announce(7).out == "manifest version 7 is in the log\n"
+    assert announce(7).status == 0
+    integrate()
+
+    older = "manifest version 6 is older than 7, which is in force: gov-services documents build makes a newer one"
+    assert announce(6).complaint == older
+    with pytest.raises(ManifestRefused, match="version 6 is older than 7"):
+        asyncio.run(installation.require_newest_manifest(load_settings()))
+    integrate()
+    assert announce(8).out == "manifest version 8 is in the log\n"
+    assert asyncio.run(installation.require_newest_manifest(load_settings())).version == 8
+    integrate()
+    assert asyncio.run(announced(settings)) == [7, 7, 8]
+
+
+async def announced(settings: Settings) -> list[int]:
+    """Versions that the log says were trusted, oldest first."""
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        rows = await connection.fetch("SELECT object FROM audit.entry WHERE kind = 'manifest' ORDER BY seq")
+    finally:
+        await connection.close()
+    return [int(row[0].split(":")[1]) for row in rows]

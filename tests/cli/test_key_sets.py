@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import stat
 from pathlib import Path
+from typing import IO
 
 import pytest
 from town import Town
@@ -89,7 +92,29 @@ def test_nothing_is_exported_over_what_is_there_and_a_missing_key_is_named(secre
     for path in (secrets / "signing" / "worker").iterdir():
         path.unlink()
     with pytest.raises(KeyRefused, match=r"signing/worker/\*\.pem"):
-        export_keys(secrets, "worker", tmp_path / "two")
+        export_keys(secrets, "worker", tmp_path / "two" / "deeper")
+    assert not (tmp_path / "two").exists()
+
+
+def test_an_export_that_fails_on_the_way_leaves_nothing_that_it_made(
+    secrets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, copied = shutil.copyfileobj, []
+
+    def full_after_three(source: IO[bytes], target: IO[bytes]) -> None:
+        copied.append(copy(source, target))
+        if len(copied) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full_after_three)
+    (tmp_path / "empty").mkdir()
+    for target in (tmp_path / "new" / "deeper", tmp_path / "empty"):
+        copied.clear()
+        with pytest.raises(OSError, match="No space left"):
+            export_keys(secrets, "identity", target)
+        assert len(copied) == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "secrets"]
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["..__outside", "signing__..__..__outside", "__absolute", "a____b", "."])

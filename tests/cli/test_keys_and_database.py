@@ -90,6 +90,33 @@ def test_an_added_key_signs_and_the_older_one_still_verifies(alone: Callable, tm
     VerifyKeys.load(secrets, "licence").verify(older.key_id, b"message", older.sign(b"message"))
 
 
+@pytest.mark.parametrize("name", ["../../outside", "license", "", "licence/", "/outside"])
+def test_a_signing_key_that_nobody_uses_is_not_made_and_the_names_are_told(
+    alone: Callable, tmp_path: Path, name: str
+) -> None:
+    refused = alone("keys", "add", name)
+
+    assert refused.complaint == f"{name!r} is the name of no signing key; they are {', '.join(SIGNING_NAMES)}"
+    assert refused.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_file_that_holds_no_key_is_named_by_every_command_that_reads_it(alone: Callable, tmp_path: Path) -> None:
+    alone("keys", "init")
+    secrets = tmp_path / "secrets"
+    (public,) = (secrets / "signing" / "log").glob("*.pub")
+    (private,) = (secrets / "signing" / "manifest").glob("*.pem")
+    public.write_text("zz\n")
+    private.write_text("-----BEGIN PRIVATE KEY-----\n")
+    (secrets / "signing" / "licence" / "new.pub").write_text("00" * 32)
+
+    assert alone("audit", "verify").complaint == f"{public} is not 32 bytes in hexadecimal"
+    assert alone("documents", "sign").complaint == f"{private} is no Ed25519 key"
+    assert alone("keys", "add", "licence").complaint == (
+        f"{secrets / 'signing/licence/new.pub'} does not begin with its place in the order, as 0001 does"
+    )
+
+
 def test_an_upgraded_database_agrees_with_the_models_and_drift_is_named(
     installed: Callable, settings: Settings
 ) -> None:
@@ -128,9 +155,9 @@ def test_purposes_are_published_once(installed: Callable, settings: Settings) ->
     ("variable", "value", "complaint"),
     [
         ("GOV_ENV", "banana", "GOV_ENV is 'banana'; it is `production` or `development`"),
-        ("GOV_POOL_SIZE", "x", "GOV_POOL_SIZE is 'x'; it is a whole number"),
-        ("GOV_POOL_SIZE", "", "GOV_POOL_SIZE is ''; it is a whole number"),
-        ("GOV_POOL_SIZE", "1.5", "GOV_POOL_SIZE is '1.5'; it is a whole number"),
+        ("GOV_POOL_SIZE", "x", "GOV_POOL_SIZE is 'x'; it is a whole number, 1 or more"),
+        ("GOV_POOL_SIZE", "", "GOV_POOL_SIZE is ''; it is a whole number, 1 or more"),
+        ("GOV_POOL_SIZE", "1.5", "GOV_POOL_SIZE is '1.5'; it is a whole number, 1 or more"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_told_in_one_line_and_nothing_is_done(

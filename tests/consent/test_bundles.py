@@ -16,6 +16,7 @@ from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 
 RoomDatabase = Callable[[str], Database]
+ADDRESS = "{ me { address } }"
 COPY = (
     "INSERT INTO consent.bundle (version, body, key_id, signature, proposed_by, approved_by, note, made_at) "
     "SELECT version + 2, body, key_id, signature, :proposer, :approver, 'again', made_at "
@@ -44,12 +45,12 @@ async def put_in_force(
 async def test_an_old_bundle_under_a_newer_number_is_not_in_force(town: Town, room_database: RoomDatabase) -> None:
     actor = await town.register()
     await put_in_force(town, lambda bundle: bundle.without_grant("own-account", "Citizen.address"))
-    answer = await town.ask("identity", "{ me { address } }", purpose="own-account", actor=actor)
+    answer = await town.ask("identity", ADDRESS, purpose="own-account", actor=actor, registered=True)
     assert answer["errors"][0]["extensions"]["code"] == "PURPOSE_NARROWED"
     before = len(await town.entries())
     async with room_database("privacy").writing() as session:
         await session.execute(text(COPY), {"proposer": "a", "approver": "b"})
-    answer = await town.ask("identity", "{ me { address } }", purpose="own-account", actor=actor)
+    answer = await town.ask("identity", ADDRESS, purpose="own-account", actor=actor, registered=True)
     assert answer["data"] is None
     assert answer["errors"][0]["extensions"]["code"] == "POLICY_UNAVAILABLE"
     assert len([entry for entry in (await town.entries())[before:] if entry.outcome == "allowed"]) == 0
@@ -84,12 +85,12 @@ async def test_one_officer_alone_puts_no_bundle_in_force(town: Town, officers: t
 async def test_what_has_no_mask_is_withheld_and_not_shown_when_the_decision_is_masked(town: Town) -> None:
     actor = await town.register()
     ask = "{ me { assuranceLevel } }"
-    answer = await town.ask("identity", ask, purpose="own-account", actor=actor)
+    answer = await town.ask("identity", ask, purpose="own-account", actor=actor, registered=True)
     assert isinstance(answer["data"]["me"]["assuranceLevel"], int)
     await put_in_force(
         town, lambda bundle: bundle.without_grant("own-account", "Citizen.assuranceLevel", form=Form.MASKED)
     )
-    answer = await town.ask("identity", ask, purpose="own-account", actor=actor)
+    answer = await town.ask("identity", ask, purpose="own-account", actor=actor, registered=True)
     assert answer["data"] == {"me": {"assuranceLevel": None}}
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["PURPOSE_NARROWED"]
     uses = [entry for entry in await town.entries() if entry.kind.value == "use"]

@@ -80,6 +80,12 @@ def a_call(actor: Actor = CITIZEN, *, purpose: str = "work", now: dt.datetime = 
         (a_purpose(), a_call(purpose="banana"), PurposeUnknown),
         (a_purpose(), a_call(purpose=""), PurposeUnknown),
         (a_purpose(ends_on=dt.date(2026, 3, 1)), a_call(), PurposeUnknown),
+        # Four in the afternoon of the second, by UTC, is the third in Beijing.
+        (
+            a_purpose(ends_on=dt.date(2026, 3, 2)),
+            a_call(now=dt.datetime(2026, 3, 2, 16, 0, tzinfo=dt.UTC)),
+            PurposeUnknown,
+        ),
         (a_purpose(), a_call(ANONYMOUS), Forbidden),
         (a_purpose(), a_call(dataclasses.replace(CITIZEN, client_id="riverside-bank")), Forbidden),
         (a_purpose(), a_call(dataclasses.replace(STAFF, roles=frozenset({"supervisor"}))), Forbidden),
@@ -102,6 +108,7 @@ def test_a_call_that_its_purpose_admits_gets_it() -> None:
         (a_purpose(roles=frozenset()), a_call()),
         (a_purpose(), a_call(STAFF)),
         (a_purpose(ends_on=dt.date(2026, 3, 2), assurance=2), a_call()),
+        (a_purpose(ends_on=dt.date(2026, 3, 2)), a_call(now=dt.datetime(2026, 3, 2, 15, 59, tzinfo=dt.UTC))),
         (a_purpose(needs_reason=True), a_call(STAFF, reason="窗口办理")),
         (a_purpose(clients=frozenset({"anonymous"})), a_call(ANONYMOUS)),
     ):
@@ -167,7 +174,7 @@ def test_no_decision_opens_what_is_not_granted_consented_and_related(
     ties = {relation for relation, case in facts.relations if case in (None, case_id)}
     ties |= {Relation.SELF} if actor.kind is ActorKind.CITIZEN and actor.id == SUBJECT else set()
     ties |= {Relation.VERIFIER} if presented else set()
-    ties |= {Relation.CONSENTED} if facts.consent is not None else set()
+    ties |= {Relation.CONSENTED} if stands(facts.consent) else set()
     if not facts.known or not ties & purpose.relations:
         assert isinstance(decision, Unrelated)
         return
@@ -214,6 +221,30 @@ def test_a_case_opens_that_case_and_no_other() -> None:
     assert isinstance(decided[CASE], Declared)
     assert isinstance(decided[OTHER_CASE], Unrelated)
     assert isinstance(decided[None], Unrelated)
+
+
+@pytest.mark.parametrize(
+    ("changes", "related"),
+    [
+        ({"state": "given"}, True),
+        ({"state": "renewed", "expires_at": NOW + dt.timedelta(seconds=1)}, True),
+        ({"state": "given", "expires_at": NOW}, False),
+        ({"state": "requested"}, False),
+        ({"state": "withdrawn"}, False),
+    ],
+)
+def test_only_a_consent_that_stands_ties_a_party_to_its_giver(changes: dict[str, Any], related: bool) -> None:
+    purpose = a_purpose(basis=Basis.CONSENT, relations=frozenset({Relation.CONSENTED}))
+    scope = {"Citizen.name": Form.PLAIN}
+    consent = Consent(**{"revision_id": UUID(int=9), "scope": scope, "notice_hash": b"", "expires_at": None, **changes})
+    decision = decide(
+        a_bundle(purpose),
+        purpose,
+        call=a_call(PARTY),
+        facts=Facts(subject_id=SUBJECT, known=True, consent=consent),
+        coordinates=COORDINATES,
+    )
+    assert isinstance(decision, Declared if related else Unrelated)
 
 
 def test_the_absent_and_the_unrelated_are_told_apart_for_the_log_only() -> None:

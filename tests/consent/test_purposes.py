@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_a_lawful_purpose_is_read_as_it_was_written() -> None:
         ({"notice": {"zh-CN": "x", "en": ""}}, "its notice is not given in zh-CN and en"),
         ({"retention_days": 0}, "retention is a number of days"),
         ({"retention_days": -1}, "retention is a number of days"),
-        ({"retention_days": "long"}, "invalid literal"),
+        ({"retention_days": "long"}, "`retention_days` is int"),
         ({"clients": []}, "no client acts under it"),
         ({"relations": []}, "it discloses, and says to whom by no relation"),
         ({"relations": ["friend"]}, "'friend' is not a valid Relation"),
@@ -85,6 +86,29 @@ def test_a_lawful_purpose_is_read_as_it_was_written() -> None:
         ({"grants": {"Citizen.name": "EVERYTHING"}}, "'EVERYTHING' is not a valid Form"),
         ({"notice_state": "forgotten"}, "'forgotten' is not a valid NoticeState"),
         ({"ends_on": "soon"}, "Invalid isoformat string"),
+        ({"need_reason": True}, "`need_reason` is no key of it"),
+        ({"title": {**TEXTS, "zn-CH": "x"}}, "`title.zn-CH` is no key of it"),
+        ({"notice": {**TEXTS, "fr": "x"}}, "`notice.fr` is no key of it"),
+        ({"notice": "x"}, "`notice` is dict"),
+        ({"title": ["zh-CN", "en"]}, "`title` is dict"),
+        ({"title": {**TEXTS, "en": 1}}, "`title.en` is str"),
+        ({"basis": 1}, "`basis` is str"),
+        ({"law": ["x"]}, "`law` is str"),
+        ({"agency": 1}, "`agency` is str"),
+        ({"notice_state": []}, "`notice_state` is str"),
+        ({"grants": ["Citizen.name"]}, "`grants` is dict"),
+        ({"grants": {"Citizen.name": ["PLAIN"]}}, "`grants.Citizen.name` is str"),
+        ({"clients": "counter"}, "`clients` is list"),
+        ({"clients": [1]}, "`clients` holds str"),
+        ({"roles": "registrar"}, "`roles` is list"),
+        ({"relations": {"self": 1}}, "`relations` is list"),
+        ({"relations": [["self"]]}, "`relations` holds str"),
+        ({"assurance": "3"}, "`assurance` is int"),
+        ({"retention_days": True}, "`retention_days` is int"),
+        ({"separate_consent": 1}, "`separate_consent` is bool"),
+        ({"needs_reason": "false"}, "`needs_reason` is bool"),
+        ({"ends_on": 20261231}, "`ends_on` is str"),
+        ({"budget_hour": "12"}, "`budget_hour` is int"),
     ],
 )
 def test_a_purpose_that_lacks_what_it_needs_is_refused_by_name(changes: dict[str, Any], said: str) -> None:
@@ -114,9 +138,14 @@ def test_what_the_law_asks_of_others_is_not_asked_of_these(changes: dict[str, An
         (a_bundle() + b" ", "not in canonical form"),
         (a_bundle(roles=["b", "a"]), "not in canonical form"),
         (a_bundle(assurance=None), "not in canonical form"),
-        (a_bundle(unheard_of=True), "not in canonical form"),
         (a_bundle().replace(b"gov-purposes/1", b"gov-purposes/2"), "not a bundle of purposes, version 1"),
         (b"{}", "not a bundle of purposes, version 1"),
+        (b"[]", "not a bundle of purposes, version 1"),
+        (b"\xff", "not a bundle of purposes, version 1"),
+        (canonical_json({"v": "gov-purposes/1", "version": "7", "purposes": {}}), "`version` is int"),
+        (canonical_json({"v": "gov-purposes/1", "version": 7, "purposes": []}), "`purposes` is dict"),
+        (canonical_json({"v": "gov-purposes/1", "version": 7}), "'purposes'"),
+        (canonical_json({"v": "gov-purposes/1", "version": 7, "purposes": {}, "more": 1}), "`more` is no key of it"),
     ],
 )
 def test_a_bundle_has_one_text_and_no_other(body: bytes, said: str) -> None:
@@ -172,5 +201,36 @@ def test_a_notice_is_another_when_any_of_what_was_told_is() -> None:
 
 def test_the_reviewed_file_names_the_purpose_that_is_not_lawful() -> None:
     text = 'version = 1\n[purpose.work]\ntitle = { "zh-CN" = "x", en = "x" }\nbasis = "CONSENT"\n'
-    with pytest.raises(PurposeRefused, match="work: 'notice'"):
+    with pytest.raises(PurposeRefused, match="work: it lacks 'notice'"):
         load_seed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version = 1\npurpose = 1\n", "`purpose` is dict"),
+        ("version = 1\n[purpose]\nwork = 1\n", "work: it is no table"),
+        ("version = 1\npurposes = 1\n[purpose]\n", "`purposes` is no key of it"),
+        ("version = 1.0\n[purpose]\n", "`version` is int"),
+        ("[purpose]\n", "'version'"),
+        ("version = \n", "it is no TOML"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_whole(text: str, said: str) -> None:
+    with pytest.raises(PurposeRefused) as refused:
+        load_seed(text)
+    assert said in str(refused.value)
+
+
+def test_an_end_may_be_written_as_toml_writes_a_day() -> None:
+    written = {**LAWFUL, "basis": "EMERGENCY", "ends_on": "ENDS"}
+    lines = "\n".join(f"{name} = {_toml(value)}" for name, value in written.items())
+    seed = load_seed(f"version = 1\n[purpose.work]\n{lines}\n".replace('"ENDS"', "2026-12-31"))
+
+    assert seed.purposes["work"].ends_on == dt.date(2026, 12, 31)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(name)} = {json.dumps(text)}" for name, text in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)

@@ -74,7 +74,7 @@ def test_a_malformed_key_is_refused_and_not_shown(secrets: Path, text: str) -> N
     kek(secrets).write_text(text)
     with pytest.raises(KeyRefused) as refused:
         load(secrets)
-    assert str(refused.value) == "0001.key is not 32 bytes in hexadecimal"
+    assert str(refused.value) == f"{kek(secrets)} is not 32 bytes in hexadecimal"
     assert refused.value.__cause__ is None
 
 

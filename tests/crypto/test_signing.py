@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from gov_services.crypto.keys import KeyRefused, add_signing_key, init_keys
+from gov_services.crypto.keys import KeyRefused, add_signing_key, init_keys, read_root
 from gov_services.crypto.signing import SignatureRefused, SigningKey, VerifyKeys
 
 MESSAGE = b"message"
@@ -105,3 +106,32 @@ def test_a_name_without_keys_is_refused(secrets: Path) -> None:
     for load in (SigningKey.load, VerifyKeys.load):
         with pytest.raises(KeyRefused):
             load(secrets, "nothing")
+
+
+@pytest.mark.parametrize("content", [b"", b"zz", b"ab", b"00" * 33, "é".encode(), b"\xff\xfe"])
+def test_a_file_that_holds_no_key_is_refused_by_its_name(secrets: Path, content: bytes) -> None:
+    (public,) = (secrets / "signing" / "licence").glob("*.pub")
+    public.write_bytes(content)
+    with pytest.raises(KeyRefused, match=f"{public.name} is not 32 bytes in hexadecimal"):
+        VerifyKeys.load(secrets, "licence")
+
+    (private,) = (secrets / "signing" / "upload").glob("*.pem")
+    private.write_bytes(content)
+    with pytest.raises(KeyRefused, match=f"{private.name} is no Ed25519 key"):
+        SigningKey.load(secrets, "upload")
+    private.with_suffix(".pub").unlink()
+    with pytest.raises(KeyRefused, match=f"{private.name} is no Ed25519 key"):
+        VerifyKeys.load(secrets, "upload")
+
+    root = secrets / "blind-index" / "0001.key"
+    root.write_bytes(content)
+    with pytest.raises(KeyRefused, match=r"0001\.key is not 32 bytes in hexadecimal"):
+        read_root(secrets, "blind-index")
+
+
+def test_a_private_key_under_a_password_is_refused_by_its_name(secrets: Path) -> None:
+    (path,) = (secrets / "signing" / "licence").glob("*.pem")
+    encrypted = BestAvailableEncryption(b"invented")
+    path.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encrypted))
+    with pytest.raises(KeyRefused, match=f"{path.name} is no Ed25519 key"):
+        SigningKey.load(secrets, "licence")

@@ -16,6 +16,7 @@ from gov_services.kit.actor import Actor
 
 REPLACE = """mutation($input: ReplacePhoneInput!) {
   replacePhone(input: $input) { replaced userErrors { code field } } }"""
+FIND = "query($i: FindCitizenInput!) { citizenByNationalId(input: $i) { id name } }"
 
 
 async def grant_the_old_number(town: Town) -> None:
@@ -95,14 +96,14 @@ async def test_a_purpose_that_gives_the_old_number_no_more_replaces_and_tells_op
 
 
 @pytest.mark.parametrize(
-    ("number", "phone", "code", "field"),
+    ("number", "phone", "code", "field", "looked_up"),
     [
-        ("110101199003070000", "13900000002", "RESIDENT_NUMBER_INVALID", "input.nationalId"),
-        (sample_number(), "12345", "PHONE_INVALID", "input.newPhone"),
+        ("110101199003070000", "13900000002", "RESIDENT_NUMBER_INVALID", "input.nationalId", 1),
+        (sample_number(), "12345", "PHONE_INVALID", "input.newPhone", 0),
     ],
 )
 async def test_a_mistyped_number_is_something_to_put_right_and_nothing_happens(
-    town: Town, number: str, phone: str, code: str, field: str
+    town: Town, number: str, phone: str, code: str, field: str, looked_up: int
 ) -> None:
     await town.register()
     await town.sign_in()
@@ -114,7 +115,31 @@ async def test_a_mistyped_number_is_something_to_put_right_and_nothing_happens(
     assert await town.value("SELECT ended_for FROM identity.session") is None
     entries = await town.entries()
     assert [entry.code for entry in entries if entry.kind is EntryKind.REFUSAL] == [code]
-    assert [entry for entry in entries if entry.action in ("look-up", "phone.replaced")] == []
+    assert [entry.action for entry in entries if entry.action in ("look-up", "phone.replaced")] == (
+        ["look-up"] * looked_up
+    )
+
+
+async def test_a_malformed_number_is_admitted_counted_and_logged_like_any_other(town: Town) -> None:
+    registrar = town.staff("registrar")
+
+    async def find(number: str, *, reason: str | None = "at the counter") -> str:
+        values = {"i": {"nationalId": number}}
+        answer = await town.ask("identity", FIND, values, purpose="counter-lookup", actor=registrar, reason=reason)
+        return str(answer["errors"][0]["extensions"]["code"])
+
+    assert await find("1234", reason=None) == "REASON_REQUIRED"
+    assert [await find(number) for number in ("1234", "\ud800", *map(str, range(10)))] == [
+        "RESIDENT_NUMBER_INVALID"
+    ] * 12
+    assert await find("x") == "BUDGET_EXHAUSTED"
+    assert await find(sample_number()) == "BUDGET_EXHAUSTED"
+    entries = await town.entries()
+    assert [entry.coordinates for entry in entries if entry.action == "look-up"] == [
+        (("Citizen.nationalId", "PREDICATE"),)
+    ] * 12
+    refused = [entry.code for entry in entries if entry.kind is EntryKind.REFUSAL]
+    assert refused == ["REASON_REQUIRED", *["RESIDENT_NUMBER_INVALID"] * 12, *["BUDGET_EXHAUSTED"] * 2]
 
 
 async def test_a_phone_that_somebody_else_has_is_not_given_and_nobody_is_told(town: Town) -> None:

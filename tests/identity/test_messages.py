@@ -16,10 +16,11 @@ from gov_services.kit.errors import LOCALES
 from gov_services.kit.ids import new_id
 from gov_services.kit.settings import PROJECT_ROOT
 from gov_services.permits.service.reviewing import Correctable
+from gov_services.subgraph.types import encode_cursor
 
 OURS = {"anonymous", "citizen-app", "counter", "compliance", "events", "jobs", "payment-channel"}
 OUTPUT = {Form.PLAIN, Form.MASKED, Form.DERIVED}
-MESSAGES = "{ messages { nodes { text } } }"
+MESSAGES = "{ messages { edges { node { text } } } }"
 
 
 def test_there_is_a_message_in_every_locale() -> None:
@@ -82,7 +83,7 @@ async def test_a_disclosure_is_told_by_the_titles_of_party_purpose_and_fields(to
     texts = {}
     for locale in LOCALES:
         answer = await town.ask("identity", MESSAGES, purpose="own-account", actor=actor, locale=locale)
-        texts[locale] = [node["text"] for node in answer["data"]["messages"]["nodes"]]
+        texts[locale] = [edge["node"]["text"] for edge in answer["data"]["messages"]["edges"]]
     assert texts == {
         "zh-CN": [
             "gone 为“gone-too”查看了您的信息:Gone.field。",
@@ -93,3 +94,31 @@ async def test_a_disclosure_is_told_by_the_titles_of_party_purpose_and_fields(to
             "江畔银行 read about you for “Confirming that you are an adult”: whether you are eighteen or older, name.",
         ],
     }
+
+
+async def test_a_box_is_read_page_by_page_newest_first_from_any_messages_cursor(town: Town) -> None:
+    actor = await town.register()
+    async with town.database.writing() as session:
+        for number in range(3):
+            town.clock.advance(dt.timedelta(seconds=1))
+            await session.execute(
+                sql("INSERT INTO identity.message VALUES (:c, :m, :code, '{}', :now)"),
+                {"c": actor.id, "m": new_id(town.clock.now()), "code": f"m{number}", "now": town.clock.now()},
+            )
+    query = """query($after: String) { messages(first: 2, after: $after) {
+      edges { cursor node { code } } pageInfo { hasNextPage endCursor } } }"""
+
+    async def page(after: str | None) -> tuple[list[str], list[str], dict[str, object]]:
+        answer = await town.ask("identity", query, {"after": after}, purpose="own-account", actor=actor)
+        found = answer["data"]["messages"]
+        codes = [edge["node"]["code"] for edge in found["edges"]]
+        return codes, [edge["cursor"] for edge in found["edges"]], found["pageInfo"]
+
+    first, cursors, info = await page(None)
+    assert (first, info) == (["m2", "m1"], {"hasNextPage": True, "endCursor": cursors[-1]})
+    last, _, info = await page(cursors[-1])
+    assert (last, info["hasNextPage"]) == (["m0"], False)
+    assert (await page(cursors[0]))[0] == ["m1", "m0"]
+    for wrong in ("x", encode_cursor("no id")):
+        refused = await town.ask("identity", query, {"after": wrong}, purpose="own-account", actor=actor)
+        assert refused["errors"][0]["extensions"]["code"] == "BAD_CURSOR"

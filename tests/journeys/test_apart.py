@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from gov_services.cli.apart import system_apart
+from gov_services.cli.demo import play_on
 from gov_services.devstack.deployable import DeployableProcess
-from gov_services.devstack.journey.play import play
 from gov_services.kit.settings import Settings
 
 KILLED_AFTER = {"7": "worker", "11": "log"}
@@ -31,15 +31,7 @@ async def test_the_journey_comes_out_over_eight_processes_two_of_which_are_kille
         assert set(processes) == {
             *("gateway", "identity", "permits", "payments", "healthcode", "privacy", "log", "worker")
         }
-        _, complete = await play(
-            running.url,
-            manifest=running.manifest,
-            staff=running.accounts.staff,
-            clients=running.accounts.clients,
-            providers_url=running.sandboxes.providers_url,
-            channel_url=running.sandboxes.channel_url,
-            tell=tell,
-        )
+        _, complete = await play_on(running, tell=tell)
     assert complete, lines[-3:]
     assert lines[-1] == "journey complete: 17/17"
 
@@ -65,15 +57,7 @@ async def test_whichever_deployable_is_broken_the_story_stops_at_the_step_that_n
     async with system_apart(settings, started=processes) as running:
         for name in STOPS_AT:
             processes[name].kill()
-            told, complete = await play(
-                running.url,
-                manifest=running.manifest,
-                staff=running.accounts.staff,
-                clients=running.accounts.clients,
-                providers_url=running.sandboxes.providers_url,
-                channel_url=running.sandboxes.channel_url,
-                tell=lines.append,
-            )
+            told, complete = await play_on(running, tell=lines.append)
             assert not complete, name
             assert told[-1]["error"], name
             stopped[name] = told[-1]["step"]

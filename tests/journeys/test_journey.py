@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from gov_services.cli.demo import play_on
 from gov_services.cli.running import system
 from gov_services.devstack.journey import permit_steps, play
 from gov_services.devstack.journey.town import Person
@@ -37,15 +38,7 @@ async def test_all_seventeen_steps_come_out_and_leave_nothing_in_clear(
     monkeypatch.setattr(play, "invent_person", remembered)
     lines: list[str] = []
     async with system(settings) as running:
-        told, complete = await play.play(
-            running.url,
-            manifest=running.manifest,
-            staff=running.accounts.staff,
-            clients=running.accounts.clients,
-            providers_url=running.sandboxes.providers_url,
-            channel_url=running.sandboxes.channel_url,
-            tell=lines.append,
-        )
+        told, complete = await play_on(running, tell=lines.append)
 
     assert complete, lines[-3:]
     assert [step["step"] for step in told] == list(range(1, 18))

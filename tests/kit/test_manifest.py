@@ -68,11 +68,38 @@ def test_a_manifest_is_read_whole() -> None:
         encoded(operations=[{**OPERATION, "body": BODY + " "}]),
         encoded(operations=[{**OPERATION, "id": OPERATION["id"].upper()}]),  # type: ignore[attr-defined]
         encoded(operations=[{**OPERATION, "clients": None}]),
+        b"[" * 100_000,
+        b'{"format":' * 100_000,
+        encoded(manifestVersion=0),
+        encoded(manifestVersion=True),
+        encoded(manifestVersion=1.5),
+        encoded(manifestVersion="3"),
+        encoded(supergraph=None),
+        encoded(operations={}),
+        encoded(operations=[OPERATION, {**OPERATION, "name": "Mine", "purpose": "sign-in"}]),
     ],
+    ids=lambda content: content[:20],
 )
 def test_what_is_no_manifest_is_refused(content: bytes) -> None:
     with pytest.raises(ManifestRefused):
         Manifest.parse(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("fetches", value) for value in ([], None, {"identity": "0" * 64}, {"identity": [7]}, {"identity": {}})),
+        *((name, value) for name in ("clients", "reads", "collects") for value in ("citizen-app", {}, [7], [[]])),
+        *((name, value) for name in ("id", "name", "type", "body", "purpose", "signIn") for value in (7, None, [], {})),
+        *(("type", value) for value in ("QUERY", "fragment")),
+        *(("signIn", value) for value in ("Required", "optional", "")),
+        *(("personalVariables", value) for value in ("false", 0, None)),
+        ("body", "\ud800"),
+    ],
+)
+def test_an_operation_of_another_shape_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ManifestRefused, match=name):
+        Manifest.parse(encoded(operations=[{**OPERATION, name: value}]))
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)))

@@ -43,6 +43,85 @@ def test_what_cannot_be_meant_is_refused_by_name(environment: dict[str, str], sa
         load_settings(environment)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        *(("GOV_POOL_SIZE", value, f"is {value!r}; it is a whole number, 1 or more") for value in ("0", "-1")),
+        *(
+            ("DATABASE_URL", value, "is no address like `postgresql://user:password@host:5432/name`")
+            for value in ("x", "postgres://db/city", "postgresql://", "postgresql:///", "postgresql://db")
+        ),
+        *(
+            ("DATABASE_URL", value, "is no address like")
+            for value in ("postgresql://db:x/city", "postgresql://[::1/city", "postgresql://d b/city")
+        ),
+        *(
+            ("VALKEY_URL", value, "is no address like `redis://:password@host:6379/0`")
+            for value in ("x", "http://valkey/0", "redis://", "redis://valkey:x/0", "redis://valkey/zero")
+        ),
+        *(
+            ("GOV_PUBLIC_URL", value, f"is {value!r}; it is an address like `https://gov.example`")
+            for value in ("", "gov.example", "ftp://gov.example", "https://", "https://gov.example/", "https://x:y")
+        ),
+        ("GOV_PUBLIC_URL", "https://gov.example?a=b", "it is an address like `https://gov.example`"),
+        *(
+            (variable, "sms.example", "it is an address like")
+            for variable in ("GOV_SMS_URL", "GOV_PAYMENT_CHANNEL_URL")
+        ),
+        ("GOV_POPULATION_REGISTER_URL", "http://[", "it is an address like"),
+        *(
+            ("GOV_ROOM_URLS", value, f"holds {value!r}; an item is `identity=http://identity:8000`")
+            for value in ("identity", "kitchen=http://kitchen", "identity=http://", "identity=http://[::1")
+        ),
+        *(
+            ("GOV_ROLE_PREFIX", value, f"is {value!r}; it is a plain identifier")
+            for value in ("", "Gov", "1gov", "gov-x", 'gov"; DROP ROLE x; --', "g" * 41, "市")
+        ),
+        *(("GOV_LOG_LEVEL", value, f"is {value!r}; it is debug, info, warning or error") for value in ("", "loud")),
+    ],
+)
+def test_a_value_that_cannot_serve_is_refused_when_it_is_read(variable: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsRefused) as refused:
+        load_settings({variable: value})
+    assert str(refused.value).startswith(f"{variable} ")
+    assert said in str(refused.value)
+
+
+def test_values_of_every_right_shape_are_taken() -> None:
+    for variable, value in (
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "postgresql:///city"),
+        ("DATABASE_URL", "postgresql:///city?host=/run/postgresql"),
+        ("DATABASE_URL", "postgresql://a:b%40c@[::1]:5433/city?ssl=require"),
+        ("VALKEY_URL", "valkeys://:secret@valkey.test:6380"),
+        ("VALKEY_URL", "redis://valkey.test/0"),
+        ("GOV_PUBLIC_URL", "https://gov.example:8443/city"),
+        ("GOV_LOG_LEVEL", "WARNING"),
+        ("GOV_ROLE_PREFIX", "_city2"),
+    ):
+        load_settings({variable: value})
+
+
+def test_all_that_is_wrong_is_said_at_once_and_no_password_with_it() -> None:
+    with pytest.raises(SettingsRefused) as refused:
+        load_settings(
+            {
+                "GOV_ENV": "Production",
+                "GOV_POOL_SIZE": "many",
+                "DATABASE_URL": "mysql://migrator:hunter2@db/city",
+                "VALKEY_URL": "redis://:hunter3@:x/0",
+                "GOV_LOG_LEVEL": "loud",
+            }
+        )
+    said = str(refused.value)
+    named = [
+        name for name in ("GOV_ENV", "DATABASE_URL", "VALKEY_URL", "GOV_POOL_SIZE", "GOV_LOG_LEVEL") if name in said
+    ]
+    assert len(named) == 5
+    assert "hunter" not in said
+    assert len(said.splitlines()) == 1
+
+
 def test_a_secret_may_lie_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
     path = tmp_path / "url"
     path.write_text("postgresql://migrator:hunter2@db.test:5432/city\n")

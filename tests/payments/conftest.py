@@ -32,6 +32,9 @@ from gov_services.payments.app import MERCHANT_DIRECTORY, create_room
 ENTITIES = """query Fees($representations: [_Any!]!) {
   _entities(representations: $representations) { ... on Bill { id title amount { amount } state payer { id } dueAt } }
 }"""
+UNMATCHED = """query Unmatched($first: Int! = 20, $after: String) { unmatchedReceipts(first: $first, after: $after) {
+  edges { cursor node { id billId reason receivedAt } } pageInfo { hasNextPage endCursor } }
+}"""
 DOCUMENTS = (
     *(("citizen-app", name) for name in ("PayBill", "MyBill", "MyBills")),
     *(("counter", name) for name in ("ReviewBill", "RequestRefund", "ApproveRefund", "RejectRefund")),
@@ -65,6 +68,7 @@ def city_settings(settings: Settings, tmp_path: Path) -> Settings:
     )
     operations = [_operation(*document) for document in DOCUMENTS]
     operations.append(_item("Fees", "query", ENTITIES, "citizen-app", "bill-payment"))
+    operations.append(_item("Unmatched", "query", UNMATCHED, "counter", "bill-refund"))
     content = json.dumps(
         {"format": FORMAT, "version": 1, "manifestVersion": 1, "supergraph": "0" * 64, "operations": operations}
     ).encode()

@@ -69,6 +69,11 @@ async def test_one_officer_requests_another_approves_and_the_money_goes_back(cit
         "refund.succeeded",
     ]
     assert ("message.requested", {"code": "bill.refunded", "params": {"bill_id": str(bill_id)}}) in await city.events()
+    application_id = await city.value("SELECT application_id FROM payments.bill")
+    refund_id = requested["refund"]["id"]
+    body = {"bill_id": str(bill_id), "application_id": str(application_id), "refund_id": refund_id}
+    about_refunds = {kind: told for kind, told in await city.events() if "refund" in kind}
+    assert about_refunds == {"payments.refund_started": body, "payments.bill_refunded": body}
 
 
 async def test_whoever_requested_does_not_decide(city: City) -> None:

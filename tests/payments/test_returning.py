@@ -83,18 +83,22 @@ async def test_a_refund_that_succeeds_after_it_was_abnormal_is_booked_and_told_t
     assert await city.balances() == {}
     application_id = await city.value("SELECT application_id FROM payments.bill")
     assert [body for kind, body in await city.events() if kind == "payments.bill_refunded"] == [
-        {"bill_id": str(bill_id), "application_id": str(application_id)}
+        {"bill_id": str(bill_id), "application_id": str(application_id), "refund_id": refund_id}
     ]
 
 
 async def test_money_that_goes_back_after_the_refund_was_closed_is_booked_all_the_same(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, refund_id = await _requested(city)
+    bill_id, refund_id = await _requested(city)
     monkeypatch.setattr(city.channel, "_notify", lambda *_, **__: None)
     await _approve(city, refund_id)
     assert await _notify(city, refund_id, "CLOSED", identifier="EV-1") == 204
     assert (await _states(city), await city.balances()) == (("failed", "paid"), PAID)
+    application_id = await city.value("SELECT application_id FROM payments.bill")
+    body = {"bill_id": str(bill_id), "application_id": str(application_id), "refund_id": refund_id}
+    told = {kind: said for kind, said in await city.events() if "refund" in kind}
+    assert told == {"payments.refund_started": body, "payments.refund_failed": body}
     assert await _notify(city, refund_id, "SUCCESS", identifier="EV-2", amount_fen=1) == 422
     assert await _notify(city, refund_id, "SUCCESS", identifier="EV-2") == 204
     assert (await _states(city), await city.balances()) == (("succeeded", "refunded"), {})

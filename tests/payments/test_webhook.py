@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from payment_city import City, citizen
+from payment_city import City, citizen, officer
 from sqlalchemy import text
 
 from gov_services.devstack.payment_channel_keys import APP_ID, MERCHANT_ID, ChannelKeys
@@ -62,6 +62,18 @@ async def _send(city: City, body: bytes, *, spoil: Spoil | None = None, keys: Ch
     return answer.status_code
 
 
+async def _unmatched_page(city: City, **variables: Any) -> dict[str, Any]:
+    """What a finance officer sees of money that no bill waits for."""
+    answer = await city.ask(officer(1), "Unmatched", variables, reason="查账")
+    assert "errors" not in answer, answer
+    page: dict[str, Any] = answer["data"]["unmatchedReceipts"]
+    return page
+
+
+async def _unmatched(city: City) -> list[dict[str, Any]]:
+    return [edge["node"] for edge in (await _unmatched_page(city))["edges"]]
+
+
 async def _untouched(city: City) -> bool:
     state = await city.value("SELECT state FROM payments.payment")
     inbox = await city.value("SELECT count(*) FROM payments.notification")
@@ -103,8 +115,19 @@ async def test_a_wrong_amount_or_currency_is_refused_and_logged(city: City) -> N
         assert await _send(city, _notice(city, about)) == 422
     assert await _untouched(city)
     assert await city.refusals() == [("AMOUNT_MISMATCH", f"payment:{UUID(hex=number)}")] * 3
-    # The truth may still come.
+    # It is somebody's money all the same: what was told last of this transaction is kept, for officers.
+    (kept,) = await city.rows("SELECT reason, amount, currency, channel_transaction FROM payments.unmatched_receipt")
+    assert kept == {
+        "reason": "other-currency",
+        "amount": 5000,
+        "currency": "USD",
+        "channel_transaction": "4200000000000000000000000001",
+    }
+    assert (await city.changes())[-3:] == ["receipt.unmatched"] * 3
+    assert [node["reason"] for node in await _unmatched(city)] == ["OTHER_CURRENCY"]
+    # The truth may still come, and the matter is closed.
     assert await _send(city, _notice(city, _about(number))) == 204
+    assert await _unmatched(city) == []
 
 
 async def test_another_transaction_for_a_settled_payment_is_refused(city: City) -> None:
@@ -115,6 +138,36 @@ async def test_another_transaction_for_a_settled_payment_is_refused(city: City) 
     assert await _send(city, other) == 422
     assert [code for code, _ in await city.refusals()] == ["AMOUNT_MISMATCH"]
     assert await city.balances() == {"channel": 5000, "revenue": -5000}
+    bill_id = await city.value("SELECT bill_id FROM payments.bill")
+    (node,) = await _unmatched(city)
+    assert (node["billId"], node["reason"]) == (str(bill_id), "OTHER_TRANSACTION")
+
+
+async def test_another_amount_for_a_payment_that_was_closed_is_kept_and_paged_through(city: City) -> None:
+    for index in range(3):
+        await _begun(city)
+        payment_id = await city.value("SELECT payment_id FROM payments.payment WHERE state = 'awaiting'")
+        async with city.database.writing() as session:
+            await session.execute(text("UPDATE payments.payment SET state = 'closed' WHERE state = 'awaiting'"))
+        about = _about(payment_id.hex, transaction_id=f"42-{index}", amount={"total": 1, "currency": "CNY"})
+        assert await _send(city, _notice(city, about, identifier=f"EV-{index}")) == 422
+    first = await _unmatched_page(city, first=2)
+    rest = await _unmatched_page(city, first=2, after=first["pageInfo"]["endCursor"])
+    assert (first["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasNextPage"]) == (True, False)
+    ids = [edge["node"]["id"] for edge in first["edges"] + rest["edges"]]
+    assert ids == sorted(set(ids), reverse=True)
+    assert {edge["node"]["reason"] for edge in first["edges"] + rest["edges"]} == {"OTHER_AMOUNT"}
+    assert (
+        await city.value(
+            "SELECT count(*) FROM audit.entry WHERE convert_from(body, 'UTF8')::jsonb ->> 'action' = "
+            "'unmatched-receipts' AND kind = 'read'"
+        )
+        == 2
+    )
+    for stranger in (citizen(UUID(int=1)), officer(1, "registrar")):
+        answer = await city.ask(stranger, "Unmatched", {}, reason="查账")
+        assert answer["data"] is None or answer["data"]["unmatchedReceipts"] is None
+        assert answer["errors"][0]["extensions"]["code"] in ("FORBIDDEN", "ASSERTION_REFUSED")
 
 
 async def test_what_is_no_payment_of_ours_is_refused(city: City) -> None:
@@ -258,6 +311,12 @@ async def test_money_for_a_bill_that_was_paid_otherwise_is_kept_apart(city: City
     ]
     assert await city.balances() == {"channel": 10000, "revenue": -5000, "surplus": -5000}
     assert (await city.changes())[-1] == "payment.surplus"
+    assert [(node["billId"], node["reason"]) for node in await _unmatched(city)] == [(str(bill_id), "SURPLUS")]
+    # Once officers give it back it is no open matter any more.
+    values = {"input": {"billId": str(bill_id), "surplus": True}}
+    requested = await city.ask(officer(1), "RequestRefund", values, reason="退还多付款项")
+    assert requested["data"]["requestRefund"]["userErrors"] == []
+    assert await _unmatched(city) == []
     assert [kind for kind, _ in await city.events()].count("payments.bill_settled") == 1
 
 

@@ -235,57 +235,6 @@ async def test_withdrawing_before_the_fee_is_paid_cancels_its_bill_and_later_doe
     assert bytes(sent["body"]).decode() == f'{{"application_id":"{unpaid}","bill_id":"{bill_id}"}}'
 
 
-async def _refund(office: Office, application_id: str, bill_id: object) -> None:
-    body = {"bill_id": str(bill_id), "application_id": application_id}
-    assert await office.tell("payments.bill_refunded", body, citizen_id=office.applicant.id)
-
-
-@pytest.mark.parametrize("recommended", [False, True])
-async def test_a_refunded_fee_puts_the_case_back_before_it_was_assessed(office: Office, recommended: bool) -> None:
-    application_id = await office.fee_due()
-    await office.settle(application_id)
-    if recommended:
-        await office.officer_step("recommendApproval", application_id)
-    bill_id = (await office.row(application_id))["bill_id"]
-
-    await _refund(office, application_id, bill_id)
-
-    row = await office.row(application_id)
-    assert (row["state"], row["bill_id"], row["fee_fen"], row["recommended_by"]) == ("accepted", None, None, None)
-    for name, actor in (("recommendApproval", office.officer), ("approveApplication", office.approver)):
-        refused = await office.step(name, {"applicationId": application_id}, actor=actor)
-        assert code_of(refused) == "APPLICATION_STATE"
-    assert await office.town.value("SELECT count(*) FROM permits.licence") == 0
-    assert (await office.officer_step("assessFee", application_id))["application"]["state"] == "FEE_DUE"
-    assert (await office.row(application_id))["bill_id"] != bill_id
-
-
-async def test_a_refund_that_overtakes_its_settlement_leaves_nothing_to_review(office: Office) -> None:
-    application_id = await office.fee_due()
-    row = await office.row(application_id)
-    settled = {
-        "bill_id": str(row["bill_id"]),
-        "application_id": application_id,
-        "amount_fen": 2000,
-        "settled_at": office.town.clock.now().isoformat(),
-    }
-
-    await _refund(office, application_id, row["bill_id"])
-    assert await office.tell("payments.bill_settled", settled, citizen_id=office.applicant.id)
-
-    assert (await office.row(application_id))["state"] == "accepted"
-
-
-async def test_a_refund_after_the_decision_or_of_another_bill_moves_nothing(office: Office) -> None:
-    issued = await office.issued()
-    await _refund(office, issued, (await office.row(issued))["bill_id"])
-    assert (await office.row(issued))["state"] == "issued"
-    reviewed = await office.fee_due()
-    await office.settle(reviewed)
-    await _refund(office, reviewed, NOWHERE)
-    assert (await office.row(reviewed))["state"] == "under-review"
-
-
 async def test_two_officers_are_two_people(office: Office) -> None:
     application_id = await office.fee_due()
     await office.settle(application_id)

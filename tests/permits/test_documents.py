@@ -13,6 +13,7 @@ from town import CITY_URL
 
 from gov_services.crypto.columns import Sealed
 from gov_services.permits.files import FilesUnavailable, LocalDocumentFiles
+from gov_services.permits.links import UPLOAD_LIFETIME
 from gov_services.permits.media import LARGEST_DOCUMENT_BYTES
 
 
@@ -21,6 +22,22 @@ async def content_link(office: Office, application_id: str, *, by_officer: bool 
     actor = office.officer if by_officer else None
     read = await office.read(application_id, "documents { content { url } }", actor=actor)
     return str(read["documents"][0]["content"]["url"])
+
+
+async def ask_link(office: Office, application_id: str, kind: str = "premises-proof") -> object:
+    """Ask for a link; what is to be put right."""
+    document = (
+        "mutation Link($input: RequestUploadInput!) { requestUpload(input: $input) "
+        "{ upload { url } userErrors { code field } } }"
+    )
+    values = {"input": {"applicationId": application_id, "kind": kind}}
+    answer = await office.town.ask("permits", document, values, purpose="licence-application", actor=office.applicant)
+    return answer["data"]["requestUpload"]["userErrors"]
+
+
+def files(office: Office) -> list[Path]:
+    """Everything that lies on the disk."""
+    return [path for path in (office.town.settings.runtime_directory / "documents").rglob("*") if path.is_file()]
 
 
 async def test_a_file_comes_back_as_it_was_and_lies_sealed_on_the_disk(office: Office) -> None:
@@ -34,7 +51,7 @@ async def test_a_file_comes_back_as_it_was_and_lies_sealed_on_the_disk(office: O
     assert (got.status_code, got.content, got.headers["content-type"]) == (200, PDF, "application/pdf")
     assert got.headers["x-content-type-options"] == "nosniff"
     assert got.headers["content-disposition"].startswith("attachment;")
-    (file,) = [path for path in (office.town.settings.runtime_directory / "documents").rglob("*") if path.is_file()]
+    (file,) = files(office)
     assert file.name == UUID(stored.json()["documentId"]).hex
     for form in (PDF, base64.b64encode(PDF), PDF.hex().encode()):
         assert form[:20] not in file.read_bytes()
@@ -51,9 +68,36 @@ async def test_a_link_takes_one_file_and_none_after_the_submission(office: Offic
     late = await office.http.put(second, content=b"%PDF-other")
 
     assert submitted["userErrors"] == []
-    for answer in (again, late):
-        assert (answer.status_code, answer.json()["code"]) == (403, "LINK_REFUSED")
+    assert (again.status_code, again.json()["code"]) == (403, "LINK_REFUSED")
+    assert (late.status_code, late.json()["code"]) == (422, "DOCUMENTS_NOT_TAKEN")
     assert (await office.http.get(await content_link(office, application_id))).content == PDF
+
+
+async def test_documents_are_taken_in_a_correction_only_where_they_are_what_was_asked_for(office: Office) -> None:
+    application_id = await office.draft()
+    assert (await office.http.put(await office.link(application_id), content=PDF)).status_code == 201
+    kept = await office.link(application_id)
+    await office.step("submitApplication", {"applicationId": application_id})
+    # Asked for the scope first, and for documents afterwards.
+    await office.officer_step("requestCorrection", application_id, field="SCOPE")
+
+    refused = await office.http.put(kept, content=PDF)
+    in_english = await office.http.put(kept, content=PDF, headers={"accept-language": "en"})
+    asked = await ask_link(office, application_id)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "DOCUMENTS_NOT_TAKEN")
+    assert "补正" in refused.json()["title"]
+    assert in_english.json()["title"].startswith("No documents are taken now")
+    assert asked == [{"code": "DOCUMENTS_NOT_TAKEN", "field": "input.applicationId"}]
+    assert await office.town.value("SELECT count(*) FROM permits.document WHERE stored_at IS NOT NULL") == 1
+    assert len(files(office)) == 1
+    codes = [entry.code for entry in await office.town.entries() if entry.outcome == "refused"]
+    assert codes == ["DOCUMENTS_NOT_TAKEN"] * 3
+
+    await office.step("correctApplication", {"applicationId": application_id, "scope": "预包装食品零售"})
+    await office.officer_step("requestCorrection", application_id, field="DOCUMENTS")
+    assert (await office.http.put(kept, content=PDF)).status_code == 201
+    assert await ask_link(office, application_id) == []
 
 
 @pytest.mark.parametrize(
@@ -115,23 +159,21 @@ async def test_a_link_is_decided_anew_when_it_is_followed(office: Office) -> Non
 
 async def test_an_unknown_kind_and_too_many_uploads_are_refused(office: Office) -> None:
     application_id = await office.draft()
-    document = (
-        "mutation Link($input: RequestUploadInput!) { requestUpload(input: $input) "
-        "{ upload { url } userErrors { code field } } }"
-    )
+    too_many = [{"code": "TOO_MANY_DOCUMENTS", "field": "input.applicationId"}]
 
-    async def ask(kind: str) -> object:
-        values = {"input": {"applicationId": application_id, "kind": kind}}
-        answer = await office.town.ask(
-            "permits", document, values, purpose="licence-application", actor=office.applicant
-        )
-        return answer["data"]["requestUpload"]["userErrors"]
-
-    assert await ask("passport") == [{"code": "DOCUMENT_KIND", "field": "input.kind"}]
-    for _ in range(20):
-        assert await ask("premises-proof") == []
-    assert await ask("premises-proof") == [{"code": "TOO_MANY_DOCUMENTS", "field": "input.applicationId"}]
+    assert await ask_link(office, application_id, "passport") == [{"code": "DOCUMENT_KIND", "field": "input.kind"}]
+    assert (await office.http.put(await office.link(application_id), content=PDF)).status_code == 201
+    for _ in range(19):
+        assert await ask_link(office, application_id) == []
+    assert await ask_link(office, application_id) == too_many
     assert await office.town.value("SELECT count(*) FROM permits.document") == 20
+
+    # A link that was not used within its time is nothing; a document is one for ever.
+    office.town.clock.advance(UPLOAD_LIFETIME)
+    await office.town.integrate()
+    for _ in range(19):
+        assert await ask_link(office, application_id) == []
+    assert await ask_link(office, application_id) == too_many
 
 
 async def test_a_disk_that_fails_is_told_as_away(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import jwt
-from permit_office import Office
+from permit_office import FILLED, Office
 from town import sample_number
 
+from gov_services.kit.database import Database
 from gov_services.permits.credential import ended_in
 
 LICENCE = "query MyLicence($id: ID!) { licence(id: $id) { id number status issuedAt credential qrCode } }"
@@ -55,7 +56,7 @@ async def test_a_licence_is_checked_with_published_keys_alone(office: Office) ->
     assert licence["status"] == "VALID"
     assert licence["qrCode"].startswith("<svg")
     said = await office.http.get("/licences/verify", params={"credential": licence["credential"]})
-    assert said.json() == {"valid": True, "status": "valid", "number": licence["number"]}
+    assert said.json() == {"valid": True, "status": "valid", "number": licence["number"], "message": "执照有效。"}
 
 
 async def test_issuing_is_logged_with_what_left_and_for_whom(office: Office) -> None:
@@ -76,6 +77,29 @@ async def test_issuing_is_logged_with_what_left_and_for_whom(office: Office) -> 
     assert [dict(entry.coordinates) for entry in opened] == [dict.fromkeys(dict(issued.coordinates), "OPENED")]
 
 
+async def test_nobody_applies_in_a_name_that_is_not_the_verified_one(office: Office) -> None:
+    for name in ("测试乙", "测试 甲 乙"):
+        begun = await office.step("startApplication", {**FILLED, "applicantName": name})
+        assert [(error["code"], error["field"]) for error in begun["userErrors"]] == [
+            ("NAME_NOT_VERIFIED", "input.applicantName")
+        ]
+    assert await office.town.rows("SELECT * FROM permits.application") == []
+
+    begun = await office.step("startApplication", {**FILLED, "applicantName": "测试 甲"})
+    assert begun["userErrors"] == [], "how it is spaced makes no other name"
+
+
+async def test_no_licence_is_signed_in_a_name_that_is_verified_no_more(office: Office) -> None:
+    application_id = await office.recommended()
+    await office.town.verified_as(office.applicant.id, "测试丙")
+
+    approved = await office.step("approveApplication", {"applicationId": application_id}, actor=office.approver)
+
+    assert [error["code"] for error in approved["userErrors"]] == ["NAME_NOT_VERIFIED"]
+    assert (await office.row(application_id))["state"] == "recommended"
+    assert await office.town.rows("SELECT * FROM permits.register") == []
+
+
 async def test_a_licence_given_back_is_on_the_list_from_then_on(office: Office) -> None:
     application_id = await office.issued()
     licence = await licence_of(office, application_id)
@@ -85,7 +109,12 @@ async def test_a_licence_given_back_is_on_the_list_from_then_on(office: Office) 
     assert given_back["application"]["state"] == "SURRENDERED"
     assert (await checked(office, licence["credential"]))[1] is True
     said = await office.http.get("/licences/verify", params={"credential": licence["credential"]})
-    assert said.json() == {"valid": False, "status": "surrendered", "number": licence["number"]}
+    assert said.json() == {
+        "valid": False,
+        "status": "surrendered",
+        "number": licence["number"],
+        "message": "执照已注销,不再有效。",
+    }
     again = await office.step("surrenderLicence", {"licenceId": licence["id"]})
     assert [error["code"] for error in again["userErrors"]] == ["APPLICATION_STATE"]
 
@@ -102,9 +131,36 @@ async def test_nobody_but_the_holder_reads_it_or_gives_it_back(office: Office) -
     assert await office.town.value("SELECT status FROM permits.register") == "valid"
 
 
-async def test_a_credential_that_is_not_ours_is_told_as_that(office: Office) -> None:
-    said = await office.http.get("/licences/verify", params={"credential": "e30.e30.e30"})
-    assert said.json() == {"valid": False, "status": "not-ours"}
+async def test_whoever_checks_a_licence_is_told_in_their_language(office: Office) -> None:
+    async def told(credential: str | None, language: str) -> tuple[int, dict[str, Any]]:
+        params = {} if credential is None else {"credential": credential}
+        answer = await office.http.get("/licences/verify", params=params, headers={"accept-language": language})
+        return answer.status_code, answer.json()
+
+    licence = await licence_of(office, await office.issued())
+    assert await told(licence["credential"], "en-GB") == (
+        200,
+        {"valid": True, "status": "valid", "number": licence["number"], "message": "The licence is valid."},
+    )
+    await office.step("surrenderLicence", {"licenceId": licence["id"]})
+    assert (await told(licence["credential"], "en"))[1]["message"] == "The licence was given back and holds no more."
+    assert (await told(licence["credential"], "zh-CN, en;q=0.5"))[1]["message"] == "执照已注销,不再有效。"
+    for nothing in ("e30.e30.e30", None):
+        for language, message in (
+            ("fr", "这不是本平台签发的凭证,或凭证已过期。"),
+            ("en", "This is no credential of ours, or one that has expired."),
+        ):
+            said = await told(nothing, language)
+            assert said == (200, {"valid": False, "status": "not-ours", "message": message})
+
+    # The database is away: nothing listens there.
+    discloser = office.town.rooms["permits"].services.discloser
+    present, discloser.database = discloser.database, Database("postgresql://127.0.0.1:1/gone")
+    away = [await told(licence["credential"], language) for language in ("zh-CN", "en")]
+    discloser.database = present
+    assert [(status, problem["code"]) for status, problem in away] == [(503, "SERVICE_UNAVAILABLE")] * 2
+    assert "服务暂时不可用" in away[0][1]["title"]
+    assert "unavailable for the moment" in away[1][1]["title"]
 
 
 async def test_an_application_that_another_room_names_is_resolved_for_who_may_read_it(office: Office) -> None:

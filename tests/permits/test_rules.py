@@ -131,6 +131,8 @@ def test_the_catalogue_holds_what_it_must() -> None:
     ("before", "after", "problem"),
     [
         ("version = 1", "version = 2", "not a catalogue"),
+        ("edition = 1\n", "", "'edition' is missing"),
+        ("edition = 1", "edition = 0", "an edition is a positive number"),
         ("fee_fen = 2000", "fee_fen = 20.0", "number of fen"),
         ("fee_fen = 2000", "fee_fen = 0", "number of fen"),
         ("statutory_working_days = 3", "statutory_working_days = 0", "working days"),

@@ -99,6 +99,30 @@ async def test_unknown_foreign_expired_and_malformed_references_look_alike(town:
     assert await ask_adult(town, reference) == "CONSENT_REQUIRED"
 
 
+async def test_every_probe_leaves_its_entry_and_none_tells_more_than_another(town: Town) -> None:
+    actor = await town.register()
+    reference = (await give(town, actor))["consent"]["id"]
+    await town.ask("privacy", WITHDRAW, {"input": {"consentId": reference}}, purpose="consent-management", actor=actor)
+    bank = town.party("riverside-bank")
+    before, answers = len(await town.entries()), []
+    probes = (reference, str(new_id(town.clock.now())), str(actor.id), "no-reference")
+    for probe in probes:
+        answer = await town.ask("privacy", CONSENTED, {"r": probe}, purpose="adult-check", actor=bank)
+        for error in answer["errors"]:
+            del error["extensions"]["requestId"]
+        answers.append(answer)
+
+    assert answers == [answers[0]] * len(probes)
+    assert answers[0]["errors"][0]["extensions"] == {"code": "CONSENT_REQUIRED"}
+    entries = [entry for entry in await town.entries() if entry.client == "riverside-bank"]
+    assert [(entry.kind, entry.outcome, entry.code, entry.action) for entry in entries] == [
+        (EntryKind.REFUSAL, "refused", "NOT_RELATED", "disclosure")
+    ] * len(probes)
+    # Only a citizen's own entry is about somebody, whoever guessed.
+    assert [entry.subject_tag is None for entry in entries] == [False, True, True, True]
+    assert before + len(probes) == len(await town.entries())
+
+
 async def test_another_partys_reference_is_of_no_use(town: Town) -> None:
     actor = await town.register()
     reference = (await give(town, actor))["consent"]["id"]
@@ -158,8 +182,11 @@ async def test_the_citizen_is_told_of_what_a_party_read(town: Town) -> None:
     assert await privacy.run_job(job) == 1
     assert await privacy.run_job(job) == 0
     await town.settle()
-    answer = await town.ask("identity", "{ messages { nodes { code text } } }", purpose="own-account", actor=actor)
-    assert sorted(answer["data"]["messages"]["nodes"], key=lambda node: str(node["code"])) == [
+    answer = await town.ask(
+        "identity", "{ messages { edges { node { code text } } } }", purpose="own-account", actor=actor
+    )
+    told = [edge["node"] for edge in answer["data"]["messages"]["edges"]]
+    assert sorted(told, key=lambda node: str(node["code"])) == [
         {"code": "consent.changed", "text": "One of your consents has changed."},
         {"code": "disclosure.made", "text": TOLD},
     ]

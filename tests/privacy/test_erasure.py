@@ -76,6 +76,8 @@ async def test_what_was_submitted_or_paid_is_kept_until_its_term_is_over(town: T
 
     payload = await erase(town, citizen)
 
+    await town.settle()
+    assert await town.rows("SELECT * FROM consent.attestation") == []
     assert payload["destroyed"] == ["IDENTITY", "HEALTH"]
     assert [(item["dataClass"], item["until"]) for item in payload["kept"]] == [
         ("PERMITS", "2036-03-03"),

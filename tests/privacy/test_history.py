@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from town import Town, sample_number
 
+from gov_services.audit.checkpoint import Checkpoint, sign_checkpoint
 from gov_services.audit.entry import EntryKind
 from gov_services.audit.proof import Evidence, verify_evidence
 from gov_services.crypto.signing import VerifyKeys
@@ -20,6 +21,8 @@ HISTORY = """query($first: Int! = 20, $after: String) { accessHistory(first: $fi
   pageInfo { hasNextPage endCursor } } }"""
 PROOF = "query($id: ID!) { accessProof(entryId: $id) { number evidence steps { number title detail } } }"
 VERIFY = "{ verifyLog { sound entries covered checkpoints checks { line } } }"
+HOLD_AGAINST = """query($published: String) { verifyLog(published: $published) {
+  sound matchesPublished checks { line } } }"""
 SEARCH = """query($s: LogSearchInput!) { logEntries(search: $s) {
   edges { node { id action client kind outcome basis code } } } }"""
 USE = """query($p: String!) { fieldUse(purpose: $p, first: 50) {
@@ -120,6 +123,33 @@ async def test_an_officer_verifies_the_whole_log_and_that_is_logged_too(town: To
     assert [e.action for e in await town.entries() if e.kind is EntryKind.LOG_READ] == ["verification"]
 
 
+async def test_an_officer_holds_the_log_against_a_checkpoint_that_was_published(town: Town) -> None:
+    actor = await town.register()
+    await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
+    await town.integrate()
+    note = await town.value("SELECT note FROM audit.checkpoint ORDER BY size DESC LIMIT 1")
+    size = await town.value("SELECT max(size) FROM audit.checkpoint")
+    key, origin = town.signing_key("log"), town.settings.log_origin
+    forked = sign_checkpoint(Checkpoint(origin, size, b"x" * 32), key)
+    longer = sign_checkpoint(Checkpoint(origin, size + 1, b"x" * 32), key)
+    for published, sound, said in (
+        (None, True, None),
+        (note, True, []),
+        (forked, False, [f"   HISTORY_REWRITTEN published checkpoint {size}: "]),
+        (longer, False, [f"   HISTORY_REWRITTEN published checkpoint {size + 1}: "]),
+        ("nonsense", False, ["   CHECKPOINT_FORGED published checkpoint: it is no signed note"]),
+    ):
+        answer = await town.ask(
+            "privacy", HOLD_AGAINST, {"published": published}, purpose="log-review", actor=officer(town)
+        )
+        report = answer["data"]["verifyLog"]
+        lines = [check["line"] for check in report["checks"]]
+        assert report["sound"] is sound
+        assert report["matchesPublished"] is (None if published is None else sound)
+        assert all(any(line.startswith(one) for line in lines) for one in said or [])
+        assert len(lines) == 8 + len(said or [])
+
+
 async def test_an_officer_finds_entries_by_what_they_say(town: Town) -> None:
     actor = await town.register()
     await town.ask("identity", "{ me { name } }", purpose="own-account", actor=actor)
@@ -164,10 +194,13 @@ async def test_two_officers_narrow_a_purpose_and_the_field_is_gone_from_the_next
     late = await town.ask("privacy", DECIDE, decide, purpose="purpose-review", actor=second)
     assert late["data"]["decideNarrowing"]["userErrors"] == [{"code": "ALREADY_DECIDED"}]
 
-    answer = await town.ask("identity", me, purpose="own-account", actor=citizen)
+    answer = await town.ask("identity", me, purpose="own-account", actor=citizen, registered=True)
     assert answer["data"]["me"] == {"name": "测试甲", "address": None}
     (error,) = answer["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["me", "address"], "PURPOSE_NARROWED")
+    # What is asked ad hoc is held against the purpose as it is now.
+    answer = await town.ask("identity", me, purpose="own-account", actor=citizen)
+    assert (answer["data"], answer["errors"][0]["extensions"]["code"]) == (None, "DISCLOSURE_REFUSED")
 
 
 async def test_what_is_not_granted_cannot_be_narrowed(town: Town) -> None:

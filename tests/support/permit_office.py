@@ -132,11 +132,16 @@ class Office:
         }
         return await self.tell("payments.bill_settled", body, citizen_id=self.applicant.id, event_id=event_id)
 
-    async def issued(self) -> str:
-        """An application whose licence was issued; its id."""
+    async def recommended(self) -> str:
+        """An application that waits for its decision; its id."""
         application_id = await self.fee_due()
         await self.settle(application_id)
         assert (await self.officer_step("recommendApproval", application_id))["userErrors"] == []
+        return application_id
+
+    async def issued(self) -> str:
+        """An application whose licence was issued; its id."""
+        application_id = await self.recommended()
         approved = await self.step("approveApplication", {"applicationId": application_id}, actor=self.approver)
         assert approved["userErrors"] == []
         assert approved["application"]["state"] == "ISSUED"

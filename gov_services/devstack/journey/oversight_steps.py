@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from gov_services.devstack.journey.account_steps import consent_to, refresh
 from gov_services.devstack.journey.permit_steps import open_case
 from gov_services.devstack.journey.steps import Step, Told
-from gov_services.devstack.journey.town import Party, StepFailed, Town, invent_person
+from gov_services.devstack.journey.town import Party, StepFailed, Town, invent_person, nodes_of
 
 CURIOUS = 20
 """Look-ups that the clerk tries; the budget ends before."""
@@ -24,7 +23,7 @@ async def ask_adult(town: Town) -> Told:
         raise StepFailed(f"the bank was answered {data}")
 
     async def told() -> str | None:
-        nodes = (await town.ask(town.citizen, "Messages"))["messages"]["nodes"]
+        nodes = nodes_of((await town.ask(town.citizen, "Messages"))["messages"])
         texts = [node["text"] for node in nodes if node["code"] == "disclosure.made"]
         return next((text for text in texts if "Riverside Bank" in text), None)
 
@@ -41,7 +40,7 @@ async def read_history(town: Town) -> Told:
         return answer["data"]["accessProof"] if answer.get("data") else None
 
     proof = await town.until("the proof", proved)
-    nodes = _nodes((await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"])
+    nodes = nodes_of((await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"])
     others = [node for node in nodes if node["actor"] != "citizen" and node["fields"]]
     lines = [f"{len(nodes)} newest entries; those of others, of which fields:", *map(_line, others)]
     lines.append(f"proof of entry {entry['number']}:")
@@ -49,12 +48,8 @@ async def read_history(town: Town) -> Told:
     return Told({"history": nodes, "proof": proof}, lines)
 
 
-def _nodes(connection: dict[str, Any]) -> list[dict[str, Any]]:
-    return [edge["node"] for edge in connection["edges"]]
-
-
 async def _banks_entry(town: Town) -> dict[str, object] | None:
-    nodes = _nodes((await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"])
+    nodes = nodes_of((await town.ask(town.citizen, "AccessHistory", {"first": 50}))["accessHistory"])
     return next((node for node in nodes if node["client"] == "riverside-bank" and node["kind"] == "READ"), None)
 
 
@@ -91,7 +86,7 @@ async def exhaust_budget(town: Town) -> Told:
     officer = town.memory["officer"] = await town.staff_member("wu.compliance")
 
     async def found() -> dict[str, object] | None:
-        nodes = _nodes((await town.ask(officer, "Findings"))["findings"])
+        nodes = nodes_of((await town.ask(officer, "Findings"))["findings"])
         return next((node for node in nodes if node["kind"] == "BUDGET_EXHAUSTED"), None)
 
     finding = await town.until("the finding", found)
@@ -106,7 +101,7 @@ async def narrow(town: Town) -> Told:
     if report["sound"] is not True:
         raise StepFailed(json.dumps(report))
     purpose, coordinate = "licence-review", "Citizen.phone"
-    rows = _nodes((await town.ask(officer, "FieldUse", {"purpose": purpose}))["fieldUse"])
+    rows = nodes_of((await town.ask(officer, "FieldUse", {"purpose": purpose}))["fieldUse"])
     row = next(row for row in rows if row["coordinate"] == coordinate)
     if row["declared"] == 0 or row["opened"] != 0:
         raise StepFailed(f"the trail says {row}")

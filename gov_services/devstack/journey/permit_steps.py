@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 
 from gov_services.devstack.journey.steps import Step, Told
-from gov_services.devstack.journey.town import Party, StepFailed, Town
+from gov_services.devstack.journey.town import Party, StepFailed, Town, nodes_of
 from gov_services.permits.credential import ended_in
 
 SERVICE = "individual-business-licence"
@@ -102,7 +102,7 @@ async def accept_and_correct(town: Town) -> Told:
     await town.ask(officer, "RequestCorrection", {"input": values})
 
     async def told() -> str | None:
-        nodes = (await town.ask(town.citizen, "Messages"))["messages"]["nodes"]
+        nodes = nodes_of((await town.ask(town.citizen, "Messages"))["messages"])
         return next((node["text"] for node in nodes if node["code"] == "application.correction"), None)
 
     message = await town.until("the message about the correction", told)

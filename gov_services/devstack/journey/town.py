@@ -139,3 +139,8 @@ class Town:
                 return found
             await asyncio.sleep(0.1)
         raise StepFailed(f"{what} did not come about within {PATIENCE_S:.0f} s")
+
+
+def nodes_of(connection: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a page of a connection holds."""
+    return [edge["node"] for edge in connection["edges"]]

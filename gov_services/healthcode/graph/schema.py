@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 from typing import Annotated
 
 import strawberry
@@ -145,6 +146,7 @@ async def read_code(info: strawberry.Info) -> HealthCode | None:
     return HealthCode(row=found[0], disclosure=found[1], now=ctx.now) if found else None
 
 
+@cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
     return build_schema(query=Query, mutation=Mutation, types=[])

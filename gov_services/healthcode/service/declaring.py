@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
+from gov_services.consent.attestations import Claim
 from gov_services.consent.disclosure import Disclosure
 from gov_services.crypto.masks import MASKS
 from gov_services.healthcode import store
@@ -71,13 +72,16 @@ class Code:
 
 
 async def declare_health(ctx: Context, *, declared: Declared) -> DeclarationRow:
-    """Take a declaration in the place of an earlier one. Raises ConsentRequired, NotFilledIn, FactRefused.
+    """Take a declaration in the place of an earlier one.
 
+    Raises ConsentRequired, NotFilledIn, NotAsVerified, FactRefused.
     A red or yellow that stands is carried over until its end. The name serves for the mask and is not kept.
     """
     citizen_id = ctx.citizen_id()
     disclosure = await ctx.disclosure_of(citizen_id, {COLOUR}, object_ref="declaration")
-    masked_name = MASKS["name"](_name(declared.name))
+    name = _name(declared.name)
+    await ctx.require_attested(citizen_id, Claim.NAME, name, field="input.name")
+    masked_name = MASKS["name"](name)
     facts = declare(
         now=ctx.now,
         symptoms=declared.symptoms,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
 from gov_services.identity.service import messages
+from gov_services.identity.service.messages import Told
 from gov_services.kit.ids import parse_id
-from gov_services.subgraph.types import PageInfo, context_of, decode_cursor, encode_cursor, page_size
+from gov_services.subgraph.types import BadCursor, PageInfo, context_of, decode_cursor, encode_cursor, page_size
 
 
 @strawberry.type(description="A message to the citizen.")
@@ -22,11 +24,19 @@ class Message:
     sent_at: dt.datetime = strawberry.field(description="When it was sent.")
 
 
+@strawberry.type(description="One message of a page.")
+class MessageEdge:
+    """Relay's edge."""
+
+    cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
+    node: Message = strawberry.field(description="The message.")
+
+
 @strawberry.type(description="A page of messages.")
 class MessageConnection:
-    """Relay connection, newest first."""
+    """Relay's connection, newest first."""
 
-    nodes: list[Message] = strawberry.field(description="The messages.")
+    edges: list[MessageEdge] = strawberry.field(description="The messages.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
@@ -43,21 +53,25 @@ class MessageQuery:
     ) -> MessageConnection:
         """Their own box."""
         ctx = context_of(info)
-        size, key = page_size(first), decode_cursor(after)
-        told = await messages.list_messages(ctx, before=parse_id(key) if key else None, limit=size + 1)
-        shown = told[:size]
+        size = page_size(first)
+        told = await messages.list_messages(ctx, before=_message_id(after), limit=size + 1)
+        edges = [_edge(one) for one in told[:size]]
         return MessageConnection(
-            nodes=[
-                Message(
-                    id=strawberry.ID(str(one.row.message_id)),
-                    code=one.row.code,
-                    text=one.text,
-                    sent_at=one.row.sent_at,
-                )
-                for one in shown
-            ],
-            page_info=PageInfo(
-                has_next_page=len(told) > size,
-                end_cursor=encode_cursor(str(shown[-1].row.message_id)) if shown else None,
-            ),
+            edges=edges,
+            page_info=PageInfo(has_next_page=len(told) > size, end_cursor=edges[-1].cursor if edges else None),
         )
+
+
+def _message_id(after: str | None) -> UUID | None:
+    """The message to go on from. Raises BadCursor."""
+    key = decode_cursor(after)
+    found = parse_id(key) if key is not None else None
+    if key is not None and found is None:
+        raise BadCursor(field="after")
+    return found
+
+
+def _edge(told: Told) -> MessageEdge:
+    row = told.row
+    message = Message(id=strawberry.ID(str(row.message_id)), code=row.code, text=told.text, sent_at=row.sent_at)
+    return MessageEdge(cursor=encode_cursor(str(row.message_id)), node=message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import strawberry
 
 from gov_services.identity.graph.accounts import AccountMutation
@@ -20,6 +22,7 @@ class Mutation(AccountMutation):
     """All changes of the subgraph."""
 
 
+@cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
     return build_schema(query=Query, mutation=Mutation, types=[Citizen])

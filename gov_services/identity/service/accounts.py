@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
+from gov_services.consent.attestations import Claim
 from gov_services.crypto import blind_index
 from gov_services.crypto.columns import Sealed
 from gov_services.crypto.keys import DataClass
@@ -234,6 +235,7 @@ async def _note_match(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, nam
     sealed = await _seal(ctx, citizen_id, {"name": name})
     await store.rename_citizen(ctx.session, citizen_id=citizen_id, name=sealed["name"])
     await store.raise_assurance(ctx.session, citizen_id=citizen_id, level=MATCHED, now=ctx.now)
+    await ctx.attest(citizen_id, Claim.NAME, name)
     await ctx.record(
         "identity.verified",
         subject=citizen_id,

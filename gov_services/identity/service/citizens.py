@@ -65,11 +65,17 @@ async def refer_to_citizen(ctx: ReadContext[IdentityPorts], *, citizen_id: UUID 
 async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str) -> Known:
     """The citizen with a full resident number, for who stands at the counter. Counted against a budget, hit or miss.
 
-    Raises NotFound, BudgetExhausted, NotAResidentNumber.
+    Raises NotFound, BudgetExhausted, NotAResidentNumber. What is no number is admitted, counted and logged as well:
+    else whoever may not ask could try without a trace.
     """
-    number = resident_number.parse(national_id, today=local_day(ctx.now), field="input.nationalId")
-    digest = number_digest(ctx.ports, number.text)
+    digest = number_digest(ctx.ports, national_id)
     await ctx.disclosures.require_predicate("Citizen.nationalId", sought=digest.hex())
+    try:
+        resident_number.parse(national_id, today=local_day(ctx.now), field="input.nationalId")
+    except resident_number.NotAResidentNumber as refused:
+        await log_refusal(ctx, refused)
+        refused.logged = True
+        raise
     async with ctx.reading() as session:
         citizen_id = await store.citizen_by(session, kind=store.RESIDENT_NUMBER, digest=digest)
     if citizen_id is None:
@@ -86,7 +92,8 @@ async def replace_phone(ctx: ReadContext[IdentityPorts], *, national_id: str, ne
         phone = parse_phone(new_phone, field="input.newPhone")
         found = await find_citizen(ctx, national_id=national_id)
     except UserError as error:
-        await log_refusal(ctx, error)
+        if not error.logged:
+            await log_refusal(ctx, error)
         return Outcome(None, (error,))
     assert found.row is not None
     citizen_id = found.row.citizen_id
@@ -142,6 +149,7 @@ async def on_citizen_erased(ctx: WriteContext[IdentityPorts], *, event: Event) -
     await store.strike_from_directory(
         ctx.session, citizen_id=event.citizen_id, kinds=[store.PHONE, store.RESIDENT_NUMBER]
     )
+    await ctx.forget_attestations(event.citizen_id)
     await store.blank_citizen(ctx.session, citizen_id=event.citizen_id, now=ctx.now)
     await store.end_sessions_of(ctx.session, holder_id=event.citizen_id, reason="erased", now=ctx.now)
     await ctx.record("citizen.removed", subject=event.citizen_id, object_ref="citizen")

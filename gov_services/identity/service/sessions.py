@@ -124,7 +124,7 @@ async def _actor(ctx: WriteContext[IdentityPorts], row: SessionRow) -> Actor:
     """Who holds the session, as they are now: roles and levels change while a session lasts."""
     if row.holder_kind == ActorKind.STAFF:
         staff = await store.staff(ctx.session, staff_id=row.holder_id)
-        if staff is None:
+        if staff is None or staff.disabled_at is not None:
             raise RefreshRefused
         return Actor(
             kind=ActorKind.STAFF,

@@ -1,4 +1,4 @@
-"""Staff and relying parties: adding them, signing them in. It grants no access to anybody's data."""
+"""Staff and relying parties: adding, changing, disabling, signing them in. It grants no access to anybody's data."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ class AccountRefused(UserError):
     }
 
 
+class AccountNotChanged(UserError):
+    """The account cannot be changed as it was asked for."""
+
+    code = "ACCOUNT_NOT_CHANGED"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "无法变更账号:{problem}。",
+        "en": "The account cannot be changed: {problem}.",
+    }
+
+
 class TooManyTries(UserError):
     """Too many tries for one name; it is locked for a while, whoever tries."""
 
@@ -64,10 +74,9 @@ async def add_staff(
         raise AccountRefused(problem="a user name is lower-case letters, digits, dots and hyphens")
     if len(password) < SHORTEST_PASSWORD:
         raise AccountRefused(problem=f"a password has {SHORTEST_PASSWORD} characters or more")
-    if not roles or not roles <= ROLES:
-        raise AccountRefused(problem=f"roles are some of {', '.join(sorted(ROLES))}")
-    if "compliance-officer" in roles and len(roles) > 1:
-        raise AccountRefused(problem="who audits the work does not do it")
+    problem = _problem_of(roles)
+    if problem is not None:
+        raise AccountRefused(problem=problem)
     if await store.staff_by_username(ctx.session, username=username) is not None:
         raise AccountRefused(problem="the user name is taken")
     staff_id = new_id(ctx.now)
@@ -79,14 +88,68 @@ async def add_staff(
             password=await hash_password(password),
             roles=sorted(roles),
             office=office,
-            client_id="compliance" if "compliance-officer" in roles else "counter",
+            client_id=_front_end(roles),
             added_at=ctx.now,
+            disabled_at=None,
         )
     )
     await ctx.record("staff.added", subject=None, object_ref=f"staff:{staff_id}")
     body = {"staff_id": str(staff_id), "roles": sorted(roles), "office": office}
     await ctx.publish("identity.staff_added", subject=None, body=body)
     return staff_id
+
+
+async def change_roles(ctx: WriteContext[IdentityPorts], *, username: str, roles: frozenset[str]) -> UUID:
+    """Give a member of staff other roles; they sign in anew. Raises AccountNotChanged.
+
+    An access token says the roles it was issued with until it expires, a few minutes later.
+    """
+    problem = _problem_of(roles)
+    if problem is not None:
+        raise AccountNotChanged(problem=problem)
+    row = await _enabled(ctx, username)
+    await store.set_roles(ctx.session, staff_id=row.staff_id, roles=sorted(roles), client_id=_front_end(roles))
+    await _tell_of_change(ctx, row, "roles-changed", roles=sorted(roles))
+    return row.staff_id
+
+
+async def disable_staff(ctx: WriteContext[IdentityPorts], *, username: str) -> UUID:
+    """Let a member of staff sign in no more, and end their sessions. Raises AccountNotChanged."""
+    row = await _enabled(ctx, username)
+    await store.disable_staff(ctx.session, staff_id=row.staff_id, now=ctx.now)
+    await _tell_of_change(ctx, row, "disabled", roles=[])
+    return row.staff_id
+
+
+async def _enabled(ctx: WriteContext[IdentityPorts], username: str) -> StaffRow:
+    row = await store.staff_for_update(ctx.session, username=username)
+    if row is None:
+        raise AccountNotChanged(problem="nobody has that user name")
+    if row.disabled_at is not None:
+        raise AccountNotChanged(problem="the account is disabled")
+    return row
+
+
+async def _tell_of_change(ctx: WriteContext[IdentityPorts], row: StaffRow, change: str, *, roles: list[str]) -> None:
+    """End what was opened before, and let the log and the other rooms know."""
+    await store.end_sessions_of(ctx.session, holder_id=row.staff_id, reason=f"staff-{change}", now=ctx.now)
+    await ctx.record(f"staff.{change}", subject=None, object_ref=f"staff:{row.staff_id}")
+    body = {"staff_id": str(row.staff_id), "roles": roles, "office": row.office}
+    await ctx.publish("identity.staff_changed", subject=None, body=body)
+
+
+def _problem_of(roles: frozenset[str]) -> str | None:
+    """Why these cannot be one person's roles; None where they can."""
+    if not roles or not roles <= ROLES:
+        return f"roles are some of {', '.join(sorted(ROLES))}"
+    if "compliance-officer" in roles and len(roles) > 1:
+        return "who audits the work does not do it"
+    return None
+
+
+def _front_end(roles: frozenset[str]) -> str:
+    """The client that a member of staff works in."""
+    return "compliance" if "compliance-officer" in roles else "counter"
 
 
 async def add_client(ctx: WriteContext[IdentityPorts], *, client_id: str, title: str, secret: str) -> str:
@@ -108,6 +171,9 @@ async def sign_in_staff(ctx: WriteContext[IdentityPorts], *, username: str, pass
     row = await store.staff_by_username(ctx.session, username=username)
     await _prove(ctx, "staff", username, password, row.password if row else None)
     assert row is not None  # it raises without a stored password
+    # Asked last, and held: else who is disabled at this moment has a session that nobody ended.
+    if not await store.is_enabled(ctx.session, staff_id=row.staff_id):
+        raise WrongCredentials
     actor = Actor(
         kind=ActorKind.STAFF,
         id=row.staff_id,

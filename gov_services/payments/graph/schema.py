@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import strawberry
@@ -14,6 +15,7 @@ from gov_services.payments.graph.types import (
     Refund,
     payments_context,
 )
+from gov_services.payments.graph.unmatched import UnmatchedQuery
 from gov_services.payments.models import PaymentRow, RefundRow
 from gov_services.payments.service import paying, reading, refunding
 from gov_services.subgraph.schema import Schema, build_schema
@@ -107,7 +109,7 @@ class RejectRefundPayload(RefundStep):
 
 
 @strawberry.type(name="Query", description="Questions.")
-class Query:
+class Query(UnmatchedQuery):
     """What can be read."""
 
     @strawberry.field(description="A bill: one's own, or one whose number its payer showed to an officer.")
@@ -175,6 +177,7 @@ class Mutation:
         return RejectRefundPayload(row=outcome.result, user_errors=user_errors(outcome, info))
 
 
+@cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
     return build_schema(query=Query, mutation=Mutation, types=[Bill])

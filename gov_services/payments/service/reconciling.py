@@ -13,7 +13,7 @@ from gov_services.payments.lifecycle import BillState, PaymentState, RefundState
 from gov_services.payments.models import PaymentRow, RefundRow
 from gov_services.payments.ports import PaymentsPorts
 from gov_services.payments.service.returning import apply_return
-from gov_services.payments.service.settling import close_payment, log_refused_fact, settle_payment
+from gov_services.payments.service.settling import close_payment, log_refused_fact, refuse_trade, settle_payment
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import commit
 
@@ -51,7 +51,7 @@ async def settle_by_asking(ctx: ReadContext[PaymentsPorts], payment: PaymentRow)
             await commit(ctx, settle_payment, trade=trade, asked=True)
         except Refusal as refusal:
             _log.error("what was paid is not what is owed", payment=str(payment.payment_id), code=refusal.code)
-            await log_refused_fact(ctx, refusal, object_ref=f"payment:{payment.payment_id}")
+            await refuse_trade(ctx, trade, refusal)
         return
     if trade.state is TradeState.PENDING:
         if ctx.now < payment.expires_at and not await _is_cancelled(ctx, payment):

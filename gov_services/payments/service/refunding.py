@@ -20,7 +20,7 @@ from gov_services.payments.models import BillRow, PaymentRow, RefundRow
 from gov_services.payments.ports import PaymentsPorts
 from gov_services.payments.service.posting import post_fact
 from gov_services.payments.service.reconciling import delay, drive_refund
-from gov_services.payments.service.returning import LockedRefund, lock_refund
+from gov_services.payments.service.returning import LockedRefund, lock_refund, tell_of_refund
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import Outcome, commit
 
@@ -101,6 +101,7 @@ async def decide_to_approve(ctx: WriteContext[PaymentsPorts], *, refund_id: str)
     kind = PostingKind.SURPLUS_APPROVED if locked.surplus else PostingKind.REFUND_APPROVED
     await post_fact(ctx, bill, kind, cause_id=refund.refund_id, amount_fen=refund.amount_fen)
     await ctx.record("refund.approved", subject=bill.citizen_id, object_ref=f"refund:{refund.refund_id}")
+    await tell_of_refund(ctx, locked, "payments.refund_started")
     return refund
 
 

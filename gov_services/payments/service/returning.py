@@ -119,12 +119,7 @@ async def _complete(ctx: WriteContext[PaymentsPorts], locked: LockedRefund, post
         bill.state = advance(BILL, BillState(bill.state), BillEvent.COMPLETE_REFUND).value
     await post_fact(ctx, bill, posted, cause_id=refund.refund_id, amount_fen=refund.amount_fen)
     await ctx.record("refund.succeeded", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
-    if not locked.surplus:
-        await ctx.publish(
-            "payments.bill_refunded",
-            subject=bill.citizen_id,
-            body={"bill_id": str(bill.bill_id), "application_id": str(bill.application_id)},
-        )
+    await tell_of_refund(ctx, locked, "payments.bill_refunded")
     await ctx.publish(
         "message.requested",
         subject=bill.citizen_id,
@@ -141,3 +136,23 @@ async def _fail(ctx: WriteContext[PaymentsPorts], locked: LockedRefund) -> None:
     kind = PostingKind.SURPLUS_FAILED if locked.surplus else PostingKind.REFUND_FAILED
     await post_fact(ctx, bill, kind, cause_id=refund.refund_id, amount_fen=refund.amount_fen)
     await ctx.record("refund.failed", subject=refund.citizen_id, object_ref=f"refund:{refund.refund_id}")
+    await tell_of_refund(ctx, locked, "payments.refund_failed")
+
+
+async def tell_of_refund(ctx: WriteContext[PaymentsPorts], locked: LockedRefund, event_type: str) -> None:
+    """Tell other rooms how a fee's refund goes; that of surplus is no business of theirs.
+
+    The refund is named: a bill may have several, one after the other, and events may overtake each other.
+    """
+    if locked.surplus:
+        return
+    bill = locked.bill
+    await ctx.publish(
+        event_type,
+        subject=bill.citizen_id,
+        body={
+            "bill_id": str(bill.bill_id),
+            "application_id": str(bill.application_id),
+            "refund_id": str(locked.refund.refund_id),
+        },
+    )

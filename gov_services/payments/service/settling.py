@@ -15,6 +15,7 @@ import structlog
 from gov_services.audit.entry import EntryKind
 from gov_services.consent.entries import entry_for
 from gov_services.kit.errors import NotFound, Refusal, ServiceError
+from gov_services.kit.ids import new_id
 from gov_services.payments import store
 from gov_services.payments.channel import NotificationRefused, Trade, TradeState
 from gov_services.payments.ledger import PostingKind
@@ -33,7 +34,9 @@ from gov_services.payments.models import PAYER_ACCOUNT, BillRow, PaymentRow
 from gov_services.payments.money import CURRENCY
 from gov_services.payments.ports import PaymentsPorts
 from gov_services.payments.service.posting import post_fact
+from gov_services.payments.unmatched import UnmatchedReason
 from gov_services.subgraph.context import ReadContext, WriteContext
+from gov_services.subgraph.unit_of_work import commit
 
 _log = structlog.get_logger("gov_services.payments")
 
@@ -96,6 +99,34 @@ async def close_payment(
     await ctx.record(action, subject=current.citizen_id, object_ref=f"payment:{current.payment_id}")
 
 
+async def refuse_trade(ctx: ReadContext[PaymentsPorts], trade: Trade, error: Refusal) -> None:
+    """What the channel says of money is not taken: in the log, and kept for officers where money came.
+
+    Raises Unavailable; then it must be told again.
+    """
+    known = id_of(trade.number)
+    await log_refused_fact(ctx, error, object_ref=f"payment:{known}" if known else None)
+    if isinstance(error, AmountMismatch):
+        await commit(ctx, keep_unmatched, trade=trade)
+
+
+async def keep_unmatched(ctx: WriteContext[PaymentsPorts], *, trade: Trade) -> None:
+    """Keep money that came for a payment of ours and could not settle it: it is somebody's. It is in no books yet."""
+    payment_id = id_of(trade.number)
+    known = await store.payment(ctx.session, payment_id=payment_id) if payment_id else None
+    if known is None:
+        raise NotificationRefused("no payment of ours")
+    _, payment = await _lock_payment(ctx, known)
+    if PaymentState(payment.state) in SETTLED_PAYMENTS and payment.channel_transaction != trade.transaction:
+        reason = UnmatchedReason.OTHER_TRANSACTION
+    elif trade.currency != CURRENCY:
+        reason = UnmatchedReason.OTHER_CURRENCY
+    else:
+        reason = UnmatchedReason.OTHER_AMOUNT
+    await _note_unmatched(ctx, payment, trade, reason)
+    await ctx.record("receipt.unmatched", subject=payment.citizen_id, object_ref=f"payment:{payment.payment_id}")
+
+
 async def log_refused_fact(ctx: ReadContext[PaymentsPorts], error: ServiceError, *, object_ref: str | None) -> None:
     """Leave in the log that something the channel said was not taken, and about what. Raises AuditUnavailable."""
     entry = entry_for(
@@ -149,7 +180,16 @@ async def _keep_surplus(ctx: WriteContext[PaymentsPorts], bill: BillRow, payment
     if trade.amount_fen != payment.amount_fen:
         _log.error("what was paid is not what is owed", payment=str(payment.payment_id), paid_fen=trade.amount_fen)
     await post_fact(ctx, bill, PostingKind.PAYMENT_SURPLUS, cause_id=payment.payment_id, amount_fen=trade.amount_fen)
+    await _note_unmatched(ctx, payment, trade, UnmatchedReason.SURPLUS)
     await ctx.record("payment.surplus", subject=bill.citizen_id, object_ref=f"payment:{payment.payment_id}")
+
+
+async def _note_unmatched(
+    ctx: WriteContext[PaymentsPorts], payment: PaymentRow, trade: Trade, reason: UnmatchedReason
+) -> None:
+    await store.keep_unmatched(
+        ctx.session, receipt_id=new_id(ctx.now), payment=payment, trade=trade, reason=reason, now=ctx.now
+    )
 
 
 async def _note_money(ctx: WriteContext[PaymentsPorts], payment: PaymentRow, trade: Trade) -> None:

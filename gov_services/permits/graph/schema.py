@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import strawberry
@@ -85,6 +86,7 @@ def connection_of(page: reading.Page) -> ApplicationConnection:
     )
 
 
+@cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
     return build_schema(query=Query, mutation=Mutation, types=[Application, Licence])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gov_services.consent.attestations import Claim
 from gov_services.kit.errors import NotFound, UserError
 from gov_services.kit.ids import new_id, parse_id
 from gov_services.permits import store
@@ -72,7 +73,10 @@ class Filled:
 
 
 async def start_application(ctx: Context, *, service_code: str, filled: Filled) -> ApplicationRow:
-    """Begin an application. Raises ServiceUnknown, NotFilledIn."""
+    """Begin an application, in the name that the applicant was verified under.
+
+    Raises ServiceUnknown, NotFilledIn, NotAsVerified.
+    """
     citizen_id = ctx.citizen_id()
     service = next((item for item in ctx.ports.catalogue if item.code == service_code), None)
     if service is None:
@@ -83,6 +87,7 @@ async def start_application(ctx: Context, *, service_code: str, filled: Filled) 
         "scope": filled_in("scope", filled.scope),
         "applicantName": filled_in("applicantName", filled.applicant_name),
     }
+    await ctx.require_attested(citizen_id, Claim.NAME, values["applicantName"], field="input.applicantName")
     await store.keep_service(ctx.session, columns=columns_of(service), now=ctx.now)
     row = ApplicationRow(
         citizen_id=citizen_id,

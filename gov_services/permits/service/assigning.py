@@ -33,40 +33,69 @@ async def assign_approver(ctx: Context, row: ApplicationRow) -> None:
         row.approver_id = await _assign(ctx, row, role=APPROVER, excluded=row.officer_id)
 
 
-async def on_staff_added(ctx: Context, *, event: Event) -> None:
-    """`identity.staff_added`: keep what assigning needs to know of staff."""
-    staff_id, roles = UUID(event.body["staff_id"]), [str(role) for role in event.body["roles"]]
-    if {OFFICER, APPROVER} & set(roles):
-        await store.keep_officer(
-            ctx.session, staff_id=staff_id, roles=roles, office=str(event.body["office"]), now=ctx.now
-        )
+async def on_staff_told(ctx: Context, *, event: Event) -> None:
+    """`identity.staff_added` and `identity.staff_changed`: keep what assigning needs to know of staff.
+
+    Who has a role no more has no case under it either: those wait for somebody else. Told late, it changes nothing.
+    """
+    staff_id, roles = UUID(event.body["staff_id"]), frozenset(str(role) for role in event.body["roles"])
+    is_news = await store.keep_officer(
+        ctx.session,
+        staff_id=staff_id,
+        roles=sorted(roles & {OFFICER, APPROVER}),
+        office=str(event.body["office"]),
+        told_at=event.published_at,
+    )
+    if is_news:
+        for role, column in ((OFFICER, "officer_id"), (APPROVER, "approver_id")):
+            if role not in roles:
+                await _take_from(ctx, staff_id, column)
     await ctx.record("officer.noted", subject=None, object_ref=f"staff:{staff_id}")
 
 
+async def _take_from(ctx: Context, staff_id: UUID, column: str) -> None:
+    for citizen_id, application_id in await store.release_cases(ctx.session, staff_id=staff_id, officer=column):
+        await ctx.end_relation(citizen_id, staff_id, Relation.OFFICER, case_id=application_id)
+
+
 async def assign_waiting(ctx: ReadContext[PermitsPorts]) -> int:
-    """The job: cases that found nobody when they came. How many are assigned now."""
+    """The job: cases that found nobody when they came. To how many somebody is assigned now.
+
+    What nobody here may take is not looked at, so that it keeps none behind it waiting.
+    """
     async with ctx.reading() as session:
         waiting: Sequence[store.Case] = [
-            *await store.unassigned(session, officer="officer_id", states=_WITH_OFFICER, limit=_AT_ONCE),
-            *await store.unassigned(session, officer="approver_id", states=_WITH_APPROVER, limit=_AT_ONCE),
+            *await store.unassigned(
+                session, officer="officer_id", other="approver_id", role=OFFICER, states=_WITH_OFFICER, limit=_AT_ONCE
+            ),
+            *await store.unassigned(
+                session, officer="approver_id", other="officer_id", role=APPROVER, states=_WITH_APPROVER, limit=_AT_ONCE
+            ),
         ]
-        anybody = [
-            await store.least_burdened(session, role=role, excluded=None) is not None for role in (OFFICER, APPROVER)
-        ]
-    if not all(anybody):
-        return 0
-    for citizen_id, application_id in waiting:
-        await commit(ctx, _assign_case, citizen_id=citizen_id, application_id=application_id)
-    return len(waiting)
+    assigned = 0
+    for citizen_id, application_id in dict.fromkeys(waiting):
+        try:
+            await commit(ctx, _assign_case, citizen_id=citizen_id, application_id=application_id)
+            assigned += 1
+        except _NobodyAssigned:
+            continue
+    return assigned
+
+
+class _NobodyAssigned(Exception):
+    """The case has whom it needs by now, or nobody may take it: nothing changed, and nothing is logged."""
 
 
 async def _assign_case(ctx: Context, *, citizen_id: UUID, application_id: UUID) -> None:
     row = await store.application_for_update(ctx.session, citizen_id=citizen_id, application_id=application_id)
     assert row is not None  # applications are never removed
+    before = (row.officer_id, row.approver_id)
     if row.state in _WITH_OFFICER:
         await assign_officer(ctx, row)
     if row.state in _WITH_APPROVER:
         await assign_approver(ctx, row)
+    if (row.officer_id, row.approver_id) == before:
+        raise _NobodyAssigned
     await ctx.record("application.assigned", subject=citizen_id, object_ref=object_of(row))
 
 

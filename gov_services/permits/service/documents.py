@@ -12,20 +12,20 @@ from gov_services.kit.errors import NotFound, Unauthenticated, UserError
 from gov_services.kit.ids import new_id
 from gov_services.permits import links, store
 from gov_services.permits.catalogue import service_from_row
-from gov_services.permits.lifecycle import AWAITING_CORRECTION, IllegalApplicationChange, State
+from gov_services.permits.lifecycle import AWAITING_CORRECTION, State
 from gov_services.permits.links import Link, read_link, sign_link
 from gov_services.permits.media import media_type_of
-from gov_services.permits.models import DOCUMENT_CONTENT, DocumentContent, DocumentRow
+from gov_services.permits.models import DOCUMENT_CONTENT, ApplicationRow, DocumentContent, DocumentRow
 from gov_services.permits.ports import PermitsPorts
 from gov_services.permits.service.moving import FIELD, Context, own_application
+from gov_services.permits.service.reviewing import Correctable
 from gov_services.subgraph.context import ReadContext
 
 CONTENT = "ApplicationDocument.content"
 MOST_DOCUMENTS = 20
-"""Uploads that can be asked for in one application, finished or not."""
+"""Documents of one application: those that are there, and those that a link is out for."""
 UPLOAD_PATH = "/uploads"
 DOWNLOAD_PATH = "/downloads"
-_TAKING = (State.DRAFT, *AWAITING_CORRECTION)
 
 
 class DocumentKindUnknown(UserError):
@@ -38,8 +38,18 @@ class DocumentKindUnknown(UserError):
     }
 
 
+class DocumentsNotTaken(UserError):
+    """The application is neither being written nor asked for documents: what was handed in stays as it is."""
+
+    code = "DOCUMENTS_NOT_TAKEN"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "申请当前不接收材料:仅可在提交前或按要求补正材料时上传。",
+        "en": "No documents are taken now: only before submission, or when documents are to be corrected.",
+    }
+
+
 class TooManyDocuments(UserError):
-    """More uploads were asked for than an application can need."""
+    """More documents than an application can need."""
 
     code = "TOO_MANY_DOCUMENTS"
     messages: ClassVar[dict[str, str]] = {
@@ -76,14 +86,18 @@ class File:
 
 
 async def request_upload(ctx: Context, *, application_id: str, kind: str) -> Address:
-    """A link for one file. Raises NotFound, IllegalApplicationChange, DocumentKindUnknown, TooManyDocuments."""
+    """A link for one file. Raises NotFound, DocumentsNotTaken, DocumentKindUnknown, TooManyDocuments."""
     row = await own_application(ctx, application_id)
-    if row.state not in _TAKING:
-        raise IllegalApplicationChange(field=FIELD)
+    await _require_taking(ctx, row)
     service = service_from_row(await store.service(ctx.session, code=row.service_code))
     if kind not in {item.kind for item in service.documents}:
         raise DocumentKindUnknown(field="input.kind")
-    count = await store.count_documents(ctx.session, citizen_id=row.citizen_id, application_id=row.application_id)
+    count = await store.count_documents(
+        ctx.session,
+        citizen_id=row.citizen_id,
+        application_id=row.application_id,
+        asked_after=ctx.now - links.UPLOAD_LIFETIME,
+    )
     if count >= MOST_DOCUMENTS:
         raise TooManyDocuments(field=FIELD, most=MOST_DOCUMENTS)
     document = DocumentRow(
@@ -100,15 +114,20 @@ async def request_upload(ctx: Context, *, application_id: str, kind: str) -> Add
 
 
 async def store_upload(ctx: Context, *, document: DocumentRow, content: bytes) -> DocumentRow:
-    """Take the file in, once. Raises DocumentTooLarge, DocumentTypeRefused, LinkRefused, FilesUnavailable."""
+    """Take the file in, once.
+
+    Raises DocumentTooLarge, DocumentTypeRefused, LinkRefused, DocumentsNotTaken, FilesUnavailable.
+    """
     media_type = media_type_of(content)
     application = await store.application_for_update(
         ctx.session, citizen_id=document.citizen_id, application_id=document.application_id
     )
     row = await store.document_for_update(ctx.session, citizen_id=document.citizen_id, document_id=document.document_id)
-    # What was submitted stays as it was submitted: a link does not change it afterwards.
-    if row.stored_at is not None or application is None or application.state not in _TAKING:
+    if row.stored_at is not None:
         raise LinkRefused
+    assert application is not None  # a foreign key says so
+    # The link may be older than what the application waits for now.
+    await _require_taking(ctx, application)
     sealer = await ctx.sealer(row.citizen_id)
     value = base64.b64encode(content).decode()
     sealed = sealer.seal(DOCUMENT_CONTENT, row_id=row.document_id, value=value)
@@ -159,6 +178,17 @@ async def linked_document(ctx: ReadContext[PermitsPorts], link: Link) -> Documen
     if row is None:
         raise LinkRefused
     return row
+
+
+async def _require_taking(ctx: Context, application: ApplicationRow) -> None:
+    """Documents are taken while the application is written, and while they are what is to be put right."""
+    if application.state == State.DRAFT:
+        return
+    correction = await store.open_correction(
+        ctx.session, citizen_id=application.citizen_id, application_id=application.application_id
+    )
+    if application.state not in AWAITING_CORRECTION or correction is None or correction.field != Correctable.DOCUMENTS:
+        raise DocumentsNotTaken(field=FIELD)
 
 
 def _address(

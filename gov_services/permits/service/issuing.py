@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from gov_services.consent.attestations import Claim
 from gov_services.consent.disclosure import Disclosure
 from gov_services.kit.ids import new_id
 from gov_services.permits import store
 from gov_services.permits.credential import Particulars, issue_credential
 from gov_services.permits.licence_number import new_licence_number
 from gov_services.permits.models import CREDENTIAL, ApplicationRow, LicenceRow
-from gov_services.permits.service.moving import Context, object_of
+from gov_services.permits.service.moving import FIELD, Context, object_of
 
 PRINTED = {
     "Application.businessName": "business_name",
@@ -25,9 +26,15 @@ class RegisterFull(RuntimeError):
 
 
 async def issue_licence(ctx: Context, row: ApplicationRow) -> LicenceRow:
-    """Issue the licence of an approved application. The credential leaves with it, to its holder: the log says so."""
+    """Issue the licence of an approved application. The credential leaves with it, to its holder: the log says so.
+
+    Raises NotAsVerified where the applicant was verified under another name since.
+    """
     disclosure = await ctx.disclosure_of(row.citizen_id, PRINTED, case_id=row.application_id, object_ref=object_of(row))
     printed = {name: await _printed(disclosure, row, name) for name in PRINTED}
+    # What is signed here says who the operator is: the name must be the verified one now, not only when it was written.
+    name = printed["Application.applicantName"]
+    await ctx.require_attested(row.citizen_id, Claim.NAME, name, field=FIELD)
     service = await store.service(ctx.session, code=row.service_code)
     number, status_index = await _register(ctx, division=service.division)
     credential = issue_credential(
@@ -37,7 +44,7 @@ async def issue_licence(ctx: Context, row: ApplicationRow) -> LicenceRow:
             business_name=printed["Application.businessName"],
             business_address=printed["Application.businessAddress"],
             scope=printed["Application.scope"],
-            operator_name=printed["Application.applicantName"],
+            operator_name=name,
         ),
         issuer=ctx.ports.issuer,
         status_index=status_index,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
+from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
 from gov_services.permits import store
 from gov_services.permits.filled_in import filled_note
@@ -11,6 +13,7 @@ from gov_services.permits.lifecycle import Event, State
 from gov_services.permits.models import CORRECTION_NOTE, ApplicationRow, CorrectionRow
 from gov_services.permits.service.issuing import issue_licence
 from gov_services.permits.service.moving import (
+    FIELD,
     Context,
     case_of_officer,
     close_case,
@@ -41,6 +44,16 @@ class Rejection(StrEnum):
     PREMISES_UNFIT = "premises-unfit"
     SCOPE_RESTRICTED = "scope-restricted"
     UNTRUE = "untrue"
+
+
+class FeeOnItsWayBack(UserError):
+    """The fee is being refunded: nothing is recommended or approved until that has ended."""
+
+    code = "FEE_ON_ITS_WAY_BACK"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "登记费正在退还,暂不能办理。",
+        "en": "The fee is on its way back; nothing is decided meanwhile.",
+    }
 
 
 async def accept_application(ctx: Context, *, application_id: str) -> ApplicationRow:
@@ -118,6 +131,8 @@ async def recommend_approval(ctx: Context, *, application_id: str) -> Applicatio
     """The first officer is for it (审核). Raises NotFound and UserErrors."""
     row = await case_of_officer(ctx, application_id)
     staff_id = require_officer(ctx, row)
+    require_step(row, Event.RECOMMEND)
+    await _require_fee_here(ctx, row)
     move(ctx, row, Event.RECOMMEND)
     row.recommended_by = staff_id
     await ctx.record("application.recommended", subject=row.citizen_id, object_ref=object_of(row))
@@ -128,6 +143,8 @@ async def approve_application(ctx: Context, *, application_id: str) -> Applicati
     """The second officer decides (核准), and the licence is issued in the same step. Raises NotFound and UserErrors."""
     row = await case_of_officer(ctx, application_id)
     staff_id = require_approver(ctx, row)
+    require_step(row, Event.APPROVE)
+    await _require_fee_here(ctx, row)
     move(ctx, row, Event.APPROVE)
     row.decided_by = staff_id
     await ctx.session.flush()
@@ -147,3 +164,10 @@ async def reject_application(ctx: Context, *, application_id: str, rejection: Re
     await ctx.record("application.rejected", subject=row.citizen_id, object_ref=object_of(row))
     await tell_applicant(ctx, row, "application.decided", decision="rejected")
     return row
+
+
+async def _require_fee_here(ctx: Context, row: ApplicationRow) -> None:
+    if row.bill_id is not None and await store.is_on_its_way_back(
+        ctx.session, citizen_id=row.citizen_id, bill_id=row.bill_id
+    ):
+        raise FeeOnItsWayBack(field=FIELD)

@@ -14,13 +14,12 @@ from strawberry.federation.types import FieldSet
 from gov_services.consent.models import RevisionRow, StandingRow
 from gov_services.consent.purposes import Basis, Form
 from gov_services.kit.ids import parse_id
-from gov_services.privacy.graph.pages import After, First, page_info, page_of_all
+from gov_services.privacy.graph.pages import After, First, page_of, rows_after
 from gov_services.privacy.service import consents
 from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
     context_of,
-    encode_cursor,
     page_size,
     register_enum,
     user_errors,
@@ -237,9 +236,14 @@ class ConsentQuery:
         """In order of purpose and recipient."""
         size = page_size(first)
         rows = await consents.list_consents(context_of(info))
-        shown, more = page_of_all(rows, after=after, size=size, key=lambda row: str(row.consent_id))
-        edges = [ConsentEdge(cursor=encode_cursor(key), node=consent_of(row)) for key, row in shown]
-        return ConsentConnection(edges=edges, page_info=page_info(edges, more=more))
+        return page_of(
+            rows_after(rows, after=after, key=_consent_id),
+            size=size,
+            key=_consent_id,
+            node=consent_of,
+            edge=ConsentEdge,
+            connection=ConsentConnection,
+        )
 
     @strawberry.field(description="The citizen who gave the asking party a consent for this very purpose.")
     async def consented_citizen(
@@ -295,6 +299,10 @@ class ConsentMutation:
         """No reason is asked."""
         outcome = await commit(context_of(info), consents.withdraw_consent, consent_id=parse_id(input.consent_id))
         return payload_of(outcome, info)
+
+
+def _consent_id(row: StandingRow) -> UUID:
+    return row.consent_id
 
 
 def _hash(text: str) -> bytes:

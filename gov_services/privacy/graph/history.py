@@ -14,9 +14,9 @@ from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.models import EntryRow
 from gov_services.consent.purposes import Basis
 from gov_services.kit.ids import parse_id
-from gov_services.privacy.graph.pages import After, First, number_in, page_info
+from gov_services.privacy.graph.pages import After, First, number_in, page_of
 from gov_services.privacy.service import history
-from gov_services.subgraph.types import PageInfo, context_of, encode_cursor, page_size, register_enum
+from gov_services.subgraph.types import PageInfo, context_of, page_size, register_enum
 
 register_enum(
     EntryKind,
@@ -126,6 +126,9 @@ class LogReport:
     entries: int = strawberry.field(description="How many entries there are.")
     covered: int = strawberry.field(description="How many of them stand under a signed checkpoint.")
     checkpoints: int = strawberry.field(description="How many checkpoints were signed.")
+    matches_published: bool | None = strawberry.field(
+        description="Whether the published checkpoint is of this very log; nothing where none was given."
+    )
     checks: list[LogCheck] = strawberry.field(description="Check by check.")
 
 
@@ -169,10 +172,16 @@ def entry_of(row: EntryRow) -> AccessEntry:
     )
 
 
-def page_of(rows: Sequence[EntryRow], size: int) -> AccessEntryConnection:
-    """A page out of `size` + 1 rows at most."""
-    edges = [AccessEntryEdge(cursor=encode_cursor(str(row.seq)), node=entry_of(row)) for row in rows[:size]]
-    return AccessEntryConnection(edges=edges, page_info=page_info(edges, more=len(rows) > size))
+def entries_of(rows: Sequence[EntryRow], size: int) -> AccessEntryConnection:
+    """A page of entries."""
+    return page_of(
+        rows,
+        size=size,
+        key=lambda row: row.seq,
+        node=entry_of,
+        edge=AccessEntryEdge,
+        connection=AccessEntryConnection,
+    )
 
 
 def proof_of(found: history.Proved) -> AccessProof:
@@ -196,7 +205,7 @@ class HistoryQuery:
         """PIPL 44, 45."""
         size = page_size(first)
         rows = await history.read_own_history(context_of(info), before=number_in(after), limit=size + 1)
-        return page_of(rows, size)
+        return entries_of(rows, size)
 
     @strawberry.field(description="The proof that an entry about the citizen who asks is in the log.")
     async def access_proof(
@@ -228,7 +237,7 @@ class HistoryQuery:
             until=search.until,
         )
         rows = await history.search(context_of(info), criteria=criteria, before=number_in(after), limit=size + 1)
-        return page_of(rows, size)
+        return entries_of(rows, size)
 
     @strawberry.field(description="The proof of any entry, for compliance officers.")
     async def log_entry_proof(
@@ -240,14 +249,24 @@ class HistoryQuery:
         return proof_of(await history.prove_entry(context_of(info), entry_id=parse_id(entry_id)))
 
     @strawberry.field(description="The whole log, checked now; for compliance officers.")
-    async def verify_log(self, info: strawberry.Info) -> LogReport:
+    async def verify_log(
+        self,
+        info: strawberry.Info,
+        published: Annotated[
+            str | None,
+            strawberry.argument(
+                description="A checkpoint (signed note) that was kept outside the database, to hold the log against."
+            ),
+        ] = None,
+    ) -> LogReport:
         """Every entry, node and checkpoint."""
-        report = await history.verify(context_of(info))
+        report = await history.verify(context_of(info), published=published)
         return LogReport(
             sound=report.sound,
             entries=report.entries,
             covered=report.covered,
             checkpoints=report.checkpoints,
+            matches_published=report.matches_published,
             checks=[LogCheck(line=line) for line in report.lines()],
         )
 

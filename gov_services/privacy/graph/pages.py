@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import strawberry
 
 from gov_services.kit.ids import parse_id
-from gov_services.subgraph.types import BadCursor, PageInfo, decode_cursor
+from gov_services.subgraph.types import BadCursor, PageInfo, decode_cursor, encode_cursor
 
 Row = TypeVar("Row")
+Node = TypeVar("Node")
+Edge = TypeVar("Edge")
+Connection = TypeVar("Connection")
 First = Annotated[int, strawberry.argument(description="How many, 50 at most.")]
 After = Annotated[str | None, strawberry.argument(description="Cursor to go on from.")]
 LAST_NUMBER = 2**63 - 1
 """The last that the log's column holds."""
 
 
-class Edge(Protocol):
-    """What every edge has."""
-
-    cursor: str
-
-
-def page_info(edges: Sequence[Edge], *, more: bool) -> PageInfo:
-    """Where a page of these edges lies."""
-    return PageInfo(has_next_page=more, end_cursor=edges[-1].cursor if edges else None)
+def page_of(
+    rows: Sequence[Row],
+    *,
+    size: int,
+    key: Callable[[Row], object],
+    node: Callable[[Row], Node],
+    edge: Callable[..., Edge],
+    connection: Callable[..., Connection],
+) -> Connection:
+    """A page out of `size` + 1 rows at most; `key` of the last one shown is where the next page goes on."""
+    shown = rows[:size]
+    cursors = [encode_cursor(str(key(row))) for row in shown]
+    edges = [edge(cursor=cursor, node=node(row)) for cursor, row in zip(cursors, shown, strict=True)]
+    page_info = PageInfo(has_next_page=len(rows) > size, end_cursor=cursors[-1] if cursors else None)
+    return connection(edges=edges, page_info=page_info)
 
 
 def number_in(after: str | None) -> int | None:
@@ -50,15 +59,12 @@ def id_in(after: str | None) -> UUID | None:
     return found
 
 
-def page_of_all(
-    rows: Sequence[Row], *, after: str | None, size: int, key: Callable[[Row], str]
-) -> tuple[list[tuple[str, Row]], bool]:
-    """A page of rows that are all at hand, each with its key, and whether more follow. Raises BadCursor."""
+def rows_after(rows: Sequence[Row], *, after: str | None, key: Callable[[Row], object]) -> Sequence[Row]:
+    """Of rows that are all at hand, those that follow the one that a cursor names. Raises BadCursor."""
     start = decode_cursor(after)
-    keyed = [(key(row), row) for row in rows]
-    begin = 0
-    if start is not None:
-        begin = next((index + 1 for index, (name, _) in enumerate(keyed) if name == start), 0)
-        if begin == 0:
-            raise BadCursor(field="after")
-    return keyed[begin : begin + size], len(keyed) > begin + size
+    if start is None:
+        return rows
+    for place, row in enumerate(rows, start=1):
+        if str(key(row)) == start:
+            return rows[place:]
+    raise BadCursor(field="after")

@@ -11,15 +11,14 @@ import strawberry
 from gov_services.consent.purposes import Form
 from gov_services.kit.ids import parse_id
 from gov_services.privacy.findings import FindingKind
-from gov_services.privacy.graph.pages import After, First, id_in, page_info, page_of_all
+from gov_services.privacy.graph.pages import After, First, id_in, page_of, rows_after
 from gov_services.privacy.lifecycle import NarrowingState as State
-from gov_services.privacy.models import NarrowingRow
+from gov_services.privacy.models import FindingRow, NarrowingRow
 from gov_services.privacy.service import review
 from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
     context_of,
-    encode_cursor,
     page_size,
     register_enum,
     user_errors,
@@ -187,6 +186,34 @@ def narrowing_of(row: NarrowingRow) -> Narrowing:
     )
 
 
+def field_use_of(row: review.GrantUse) -> FieldUse:
+    """One grant's use as GraphQL shows it."""
+    return FieldUse(
+        client=row.client,
+        coordinate=row.coordinate,
+        form=row.form,
+        declared=row.declared,
+        opened=row.opened,
+        withheld=row.withheld,
+    )
+
+
+def finding_of(row: FindingRow) -> Finding:
+    """A finding as GraphQL shows it."""
+    return Finding(
+        id=strawberry.ID(str(row.finding_id)),
+        kind=FindingKind(row.kind),
+        actor=row.actor,
+        purpose=row.purpose,
+        entry_id=strawberry.ID(str(row.entry_id)),
+        found_at=row.found_at,
+    )
+
+
+def _grant(row: review.GrantUse) -> str:
+    return f"{row.client} {row.coordinate}"
+
+
 @strawberry.type
 class ReviewQuery:
     """Root fields of the review."""
@@ -202,53 +229,42 @@ class ReviewQuery:
         """The grants and clients of one purpose."""
         size = page_size(first)
         rows = await review.read_field_use(context_of(info), purpose=purpose)
-        shown, more = page_of_all(rows, after=after, size=size, key=lambda row: f"{row.client} {row.coordinate}")
-        edges = [
-            FieldUseEdge(
-                cursor=encode_cursor(key),
-                node=FieldUse(
-                    client=row.client,
-                    coordinate=row.coordinate,
-                    form=row.form,
-                    declared=row.declared,
-                    opened=row.opened,
-                    withheld=row.withheld,
-                ),
-            )
-            for key, row in shown
-        ]
-        return FieldUseConnection(edges=edges, page_info=page_info(edges, more=more))
+        return page_of(
+            rows_after(rows, after=after, key=_grant),
+            size=size,
+            key=_grant,
+            node=field_use_of,
+            edge=FieldUseEdge,
+            connection=FieldUseConnection,
+        )
 
     @strawberry.field(description="Proposals to narrow, newest first; for officers.")
     async def narrowings(self, info: strawberry.Info, first: First = 20, after: After = None) -> NarrowingConnection:
         """With their evidence."""
         size = page_size(first)
         rows = await review.list_narrowings(context_of(info), before=id_in(after), limit=size + 1)
-        edges = [
-            NarrowingEdge(cursor=encode_cursor(str(row.narrowing_id)), node=narrowing_of(row)) for row in rows[:size]
-        ]
-        return NarrowingConnection(edges=edges, page_info=page_info(edges, more=len(rows) > size))
+        return page_of(
+            rows,
+            size=size,
+            key=lambda row: row.narrowing_id,
+            node=narrowing_of,
+            edge=NarrowingEdge,
+            connection=NarrowingConnection,
+        )
 
     @strawberry.field(description="Findings, newest first; for officers.")
     async def findings(self, info: strawberry.Info, first: First = 20, after: After = None) -> FindingConnection:
         """They point into the log."""
         size = page_size(first)
         rows = await review.list_findings(context_of(info), before=id_in(after), limit=size + 1)
-        edges = [
-            FindingEdge(
-                cursor=encode_cursor(str(row.finding_id)),
-                node=Finding(
-                    id=strawberry.ID(str(row.finding_id)),
-                    kind=FindingKind(row.kind),
-                    actor=row.actor,
-                    purpose=row.purpose,
-                    entry_id=strawberry.ID(str(row.entry_id)),
-                    found_at=row.found_at,
-                ),
-            )
-            for row in rows[:size]
-        ]
-        return FindingConnection(edges=edges, page_info=page_info(edges, more=len(rows) > size))
+        return page_of(
+            rows,
+            size=size,
+            key=lambda row: row.finding_id,
+            node=finding_of,
+            edge=FindingEdge,
+            connection=FindingConnection,
+        )
 
 
 @strawberry.type

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import strawberry
 
 from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
@@ -21,6 +23,7 @@ class Mutation(ConsentMutation, ReviewMutation, ErasureMutation):
     """All changes of the subgraph."""
 
 
+@cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
     return build_schema(query=Query, mutation=Mutation, types=[CitizenReference])

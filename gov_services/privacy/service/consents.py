@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from gov_services.consent import ledger
 from gov_services.consent import store as consent_store
@@ -141,12 +141,15 @@ async def consented_citizen(ctx: ReadContext[PrivacyPorts], *, reference: UUID |
             if reference is not None
             else None
         )
-    if row is None or row.purpose != ctx.call.purpose:
-        await ctx.disclosures.count_miss(f"consent:{reference}")
-        raise ConsentRequired
-    found = await ctx.disclosures.about(Subject(row.citizen_id, object=f"consent:{row.consent_id}"))
-    if isinstance(found, Unrelated) or not _stands(row, ctx.now):
-        raise ConsentRequired
+    if row is not None and row.purpose != ctx.call.purpose:
+        row = None
+    # A reference to nothing is decided on as one to somebody is: the same work, the same count, the same entry.
+    subject_id = row.citizen_id if row else uuid5(NAMESPACE_OID, f"consent:{reference}")
+    found = await ctx.disclosures.about(Subject(subject_id, object=f"consent:{reference}" if reference else None))
+    if row is None or isinstance(found, Unrelated) or not _stands(row, ctx.now):
+        refused = ConsentRequired()
+        refused.logged = isinstance(found, Unrelated)
+        raise refused
     return row.citizen_id
 
 

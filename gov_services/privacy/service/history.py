@@ -54,11 +54,12 @@ async def search(
         return await history.search(session, criteria, before=before, limit=limit)
 
 
-async def verify(ctx: ReadContext[PrivacyPorts]) -> Report:
-    """Check the whole log against itself and against its signed checkpoints."""
+async def verify(ctx: ReadContext[PrivacyPorts], *, published: str | None = None) -> Report:
+    """Check the whole log against itself, its signed checkpoints, and the note of one that was kept elsewhere."""
+    notes = () if published is None else (published,)
     await ctx.disclosures.require_log_read("verification", tag=None)
     async with ctx.reading() as session:
-        return await verify_log(session, ctx.ports.log_keys, origin=ctx.ports.log_origin)
+        return await verify_log(session, ctx.ports.log_keys, origin=ctx.ports.log_origin, published=notes)
 
 
 async def _own_tag(ctx: ReadContext[PrivacyPorts]) -> bytes:
