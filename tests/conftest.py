@@ -25,6 +25,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import hypothesis
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from redis.asyncio import Redis
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -34,6 +36,7 @@ from gov_services.cli.database import set_room_passwords, upgrade
 from gov_services.crypto.keys import init_keys
 from gov_services.devstack.servers import servers
 from gov_services.devstack.valkey import ValkeyServer
+from gov_services.identity import passwords
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
 from gov_services.kit.logging import configure_logging
@@ -47,6 +50,10 @@ _MEMORY_WANTED_BYTES = 1 << 30
 _copies = itertools.count()
 
 configure_logging("error")
+
+# Hashing that is meant to be dear costs as much as the rest of a test: here it costs little.
+passwords._hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1),))
+passwords._NOBODYS = passwords._hasher.hash("a password that nobody has")
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("gov-services", deadline=None)

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from gov_services.consent.purposes import Bundle, Form, Purpose, load_seed
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey
-from gov_services.federation.engine import DocumentInvalid, Engine, Prepared
+from gov_services.federation.planning import DocumentInvalid, Planning, Prepared
 from gov_services.gateway.limits import Limits
 from gov_services.kit.errors import ServiceError
 from gov_services.kit.manifest import FORMAT, Manifest, signed_text
@@ -60,6 +61,7 @@ class Source:
     operation: OperationDefinitionNode
 
 
+@cache
 def seed_bundle() -> Bundle:
     """The bundle in the reviewed file."""
     return load_seed(SEED.read_text())
@@ -71,13 +73,13 @@ def build(graph_directory: Path, *, previous: Manifest | None) -> bytes:
     Raises DocumentsRefused where a document reads or collects what its purpose does not grant, or fits no schema.
     """
     supergraph = (graph_directory / "supergraph.graphql").read_text()
-    engine = Engine(supergraph, transports={})
+    planning = Planning(supergraph)
     vocabulary = Vocabulary.from_sdl(supergraph)
     bundle = seed_bundle()
     operations: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for source in sources(graph_directory / "operations", problems):
-        item, found = _register(source, engine, vocabulary, bundle)
+        item, found = _register(source, planning, vocabulary, bundle)
         problems += [f"{source.client}/{source.name}: {problem}" for problem in found]
         if item is not None:
             problems += _merge(operations, item, source)
@@ -163,13 +165,13 @@ def _arguments(directive: Any) -> dict[str, str]:
 
 
 def _register(
-    source: Source, engine: Engine, vocabulary: Vocabulary, bundle: Bundle
+    source: Source, planning: Planning, vocabulary: Vocabulary, bundle: Bundle
 ) -> tuple[dict[str, Any] | None, list[str]]:
     purpose = bundle.purposes.get(source.purpose)
     if purpose is None:
         return None, [f"its purpose {source.purpose!r} is not registered"]
     try:
-        prepared = engine.prepare(source.body, source.name)
+        prepared = planning.prepare(source.body, source.name)
         limits = Limits()
         limits.check_text(source.body)
         limits.check_shape(prepared.document)
@@ -178,7 +180,7 @@ def _register(
     except ServiceError as refused:
         return None, [refused.message("en")]
     reads = personal_reads(prepared, vocabulary)
-    collects = personal_inputs(source.operation, engine.public_schema, vocabulary)
+    collects = personal_inputs(source.operation, planning.public_schema, vocabulary)
     problems = _problems(source, purpose, reads, collects, vocabulary)
     fetches: dict[str, set[str]] = {}
     for fetch in prepared.plan.fetches:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from gov_services.cli.documents import StripPurpose
-from gov_services.federation.engine import Engine
 from gov_services.federation.explain import explain as explain_plan
+from gov_services.federation.planning import Planning
 from graphql import parse, print_ast, visit
 
 
 def explain(graph_directory: Path, file: Path) -> str:
     """The document without its `@purpose`, then its plan, a block a fetch, then every coordinate that it reads."""
-    engine = Engine((graph_directory / "supergraph.graphql").read_text(), transports={})
+    planning = Planning((graph_directory / "supergraph.graphql").read_text())
     text = print_ast(visit(parse(file.read_text(), no_location=True), StripPurpose()))
-    prepared = engine.prepare(text)
+    prepared = planning.prepare(text)
     coordinates = sorted(
         f"{subgraph}  {item}" for subgraph, found in prepared.plan.coordinates().items() for item in found
     )

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from gov_services.kit.canonical import canonical_json, sha256
@@ -153,6 +154,7 @@ def load_seed(text: str) -> Bundle:
     return _read("the file", raw, purposes="purpose")
 
 
+@lru_cache(maxsize=4)  # rooms of one process read the same
 def parse_bundle(body: bytes) -> Bundle:
     """The bundle in canonical JSON, as stored. Raises PurposeRefused."""
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import httpx
 from redis.asyncio import Redis
 
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.federation.engine import Engine
+from gov_services.federation.planning import Planning
 from gov_services.federation.transports import Transport
 from gov_services.gateway.authenticate import Authenticator
 from gov_services.gateway.documents import Documents
@@ -45,6 +47,11 @@ def over_http(rooms: Mapping[str, str], client: httpx.AsyncClient) -> MakeTransp
     return lambda name, signer: HttpTransport(name, f"{rooms[name]}/graphql", signer, client)
 
 
+@lru_cache(maxsize=1)  # gateways of one process plan on the same supergraph
+def _planning(supergraph: str) -> Planning:
+    return Planning(supergraph)
+
+
 def create_gateway(
     settings: Settings,
     *,
@@ -62,10 +69,10 @@ def create_gateway(
     limits = limits or Limits()
     signer = AssertionSigner(SigningKey.load(settings.secrets_directory, "assertion"), clock)
     engine = Engine(
-        (settings.graph_directory / SUPERGRAPH).read_text(),
+        _planning((settings.graph_directory / SUPERGRAPH).read_text()),
         transports={name: transports(name, signer) for name in subgraphs},
     )
-    documents = Documents(manifest, engine, limits=limits, allow_adhoc=settings.development)
+    documents = Documents(manifest, engine.planning, limits=limits, allow_adhoc=settings.development)
     if warm:
         documents.warm()
     pipeline = Pipeline(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gov_services.federation.engine import DocumentInvalid as EngineRefused
-from gov_services.federation.engine import Engine, Prepared
+from gov_services.federation.planning import DocumentInvalid as NotPlanned
+from gov_services.federation.planning import Planning, Prepared
 from gov_services.gateway.errors import BadRequest, DocumentInvalid, DocumentUnknown
 from gov_services.gateway.limits import Limits
 from gov_services.kit.actor import Actor, ActorKind
@@ -35,9 +35,9 @@ class Selected:
 class Documents:
     """The registered documents, and in development any other."""
 
-    def __init__(self, manifest: Manifest, engine: Engine, *, limits: Limits, allow_adhoc: bool) -> None:
+    def __init__(self, manifest: Manifest, planning: Planning, *, limits: Limits, allow_adhoc: bool) -> None:
         self._manifest = manifest
-        self._engine = engine
+        self._planning = planning
         self._limits = limits
         self._allow_adhoc = allow_adhoc
         self._prepared: dict[str, Prepared] = {}
@@ -80,8 +80,8 @@ class Documents:
     def _adhoc(self, text: str, name: str | None, purpose: str) -> Selected:
         self._limits.check_text(text)
         try:
-            prepared = self._engine.prepare(text, name)
-        except EngineRefused as refused:
+            prepared = self._planning.prepare(text, name)
+        except NotPlanned as refused:
             raise DocumentInvalid(problem="; ".join(error.message for error in refused.errors[:3])) from refused
         self._limits.check_shape(prepared.document)
         return Selected(
@@ -96,7 +96,7 @@ class Documents:
         prepared = self._prepared.get(document_id)
         if prepared is None:
             try:
-                prepared = self._prepared[document_id] = self._engine.prepare(body, name)
-            except EngineRefused as refused:
+                prepared = self._prepared[document_id] = self._planning.prepare(body, name)
+            except NotPlanned as refused:
                 raise ManifestRefused(f"the document {name} cannot be answered: {refused.errors[0].message}") from None
         return prepared

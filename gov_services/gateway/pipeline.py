@@ -171,7 +171,7 @@ class Pipeline:
         declared = {item.variable.name.value for item in operation.variable_definitions or ()}
         sent = {name: value for name, value in variables.items() if name in declared}
         for definition in operation.variable_definitions or ():
-            found = get_variable_values(self._engine.public_schema, [definition], sent, max_errors=1)
+            found = get_variable_values(self._engine.planning.public_schema, [definition], sent, max_errors=1)
             if isinstance(found, list):
                 raise VariablesRefused(variable=f"${definition.variable.name.value}")
         return sent

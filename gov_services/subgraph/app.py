@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 import orjson
 import structlog
 
-from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import Refusal, ServiceError, Unavailable
 from gov_services.subgraph.assertion import ADHOC, AssertionRefused, AssertionVerifier
@@ -46,7 +45,7 @@ class Subgraph(Generic[Ports]):
         self._verifier = verifier
         self._services = services
         self._clock = clock
-        self._requested = RequestedCoordinates(schema._schema, Vocabulary.from_sdl(schema.as_str()))
+        self._requested = RequestedCoordinates(schema._schema, schema.vocabulary)
 
     async def handle(self, body: bytes, *, assertion: str, access_token: str | None, locale: str = "zh-CN") -> bytes:
         """Answer one fetch: `body` is `{"query": …, "variables": …}`; the answer a GraphQL response. Never raises.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 import structlog
@@ -14,7 +14,6 @@ from gov_services.audit.log import AuditLog
 from gov_services.consent.budgets import ValkeyBudgets
 from gov_services.consent.bundles import Bundles
 from gov_services.consent.disclosures import Discloser
-from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.data_keys import DataKeys
 from gov_services.crypto.keys import DataClass, KeyRefused, LocalKeyProvider
 from gov_services.crypto.signing import SignatureRefused, VerifyKeys
@@ -163,7 +162,7 @@ def lay_foundation(
         keys=keys,
         bundles=Bundles(VerifyKeys.load(signing, "bundle")),
         budgets=ValkeyBudgets(valkey, database),
-        vocabulary=_vocabulary(schema),
+        vocabulary=schema.vocabulary,
         data_class=data_class,
     )
     verifier = AssertionVerifier(
@@ -177,14 +176,14 @@ def lay_foundation(
     return Foundation(settings, clock, schema, database, audit, keys, discloser, verifier)
 
 
-@cache
-def _vocabulary(schema: Schema) -> Vocabulary:
-    return Vocabulary.from_sdl(schema.as_str())
+@lru_cache(maxsize=2)  # rooms of one process read the same
+def _parsed(content: bytes) -> Manifest:
+    return Manifest.parse(content)
 
 
 def load_manifest(settings: Settings) -> Manifest:
     """The manifest of trusted documents, its signature verified. Raises ManifestRefused, SignatureRefused, OSError."""
-    manifest = Manifest.parse((settings.graph_directory / MANIFEST).read_bytes())
+    manifest = _parsed((settings.graph_directory / MANIFEST).read_bytes())
     key_id, _, signature = (settings.runtime_directory / MANIFEST_SIGNATURE).read_text().strip().partition(" ")
     keys = VerifyKeys.load(settings.secrets_directory, "manifest")
     try:

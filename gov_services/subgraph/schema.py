@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import strawberry
 from strawberry.extensions import ParserCache, ValidationCache
+
+from gov_services.consent.vocabulary import Vocabulary
 
 FEDERATION_VERSION: Final = "2.9"
 """The newest that the composer understands."""
@@ -14,6 +17,11 @@ FEDERATION_VERSION: Final = "2.9"
 
 class Schema(strawberry.federation.Schema):
     """A federation schema whose errors are left to `subgraph.errors`: nothing is printed, nothing escapes unmasked."""
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The personal coordinates that the schema's own text declares."""
+        return Vocabulary.from_sdl(self.as_str())
 
     def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
         """Nothing here: the way out formats, masks and logs them."""

@@ -14,6 +14,7 @@ from graphql.language import REMOVE, Visitor
 
 from gov_services.federation.engine import Engine, ExecutionResult
 from gov_services.federation.explain import explain
+from gov_services.federation.planning import Planning
 from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable
 from graphql import (
     DocumentNode,
@@ -221,28 +222,28 @@ class Bench:
         self.sdl = (at / "supergraph.graphql").read_text()
         texts = {item.stem: item.read_text() for item in sorted(at.glob("*.graphql")) if item.stem != "supergraph"}
         self.subgraphs = {name: Subgraph(name, text, world) for name, text in texts.items()}
-        self.engine = Engine(self.sdl, transports=self.subgraphs)
+        self.engine = Engine(Planning(self.sdl), transports=self.subgraphs)
         self._world = world
         self._requires = {
             (type_name, field.name): join.requires
-            for type_name, item in self.engine._supergraph.types.items()
+            for type_name, item in self.engine.planning.supergraph.types.items()
             for field in item.fields.values()
             for join in field.joins.values()
             if join.requires is not None
         }
 
     def plan(self, document: str) -> str:
-        return explain(self.engine.prepare(document).plan)
+        return explain(self.engine.planning.prepare(document).plan)
 
     async def run(self, document: str, **variables: Any) -> ExecutionResult:
         for subgraph in self.subgraphs.values():
             subgraph.requests.clear()
-        return await self.engine.execute(self.engine.prepare(document), variables=variables, context=None)
+        return await self.engine.execute(self.engine.planning.prepare(document), variables=variables, context=None)
 
     def merged(self, document: str, **variables: Any) -> Any:
         """What one schema with all fields answers."""
         return execute_sync(
-            self.engine.public_schema,
+            self.engine.planning.public_schema,
             parse(document),
             variable_values=variables,
             field_resolver=self._resolve,

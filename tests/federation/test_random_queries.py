@@ -104,9 +104,9 @@ class QueryMaker:
 
 
 def check(bench: Any, random: Random) -> bool:
-    maker = QueryMaker(bench.engine.public_schema, random)
+    maker = QueryMaker(bench.engine.planning.public_schema, random)
     document = maker.query()
-    if validate(bench.engine.public_schema, parse(document)):
+    if validate(bench.engine.planning.public_schema, parse(document)):
         return False
     asyncio.run(bench.compare(document, **maker.variables))
     return True

@@ -8,7 +8,6 @@ import os
 from typing import Any
 
 import jwt
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from front_door import FrontDoor, code_of
 from town import Town, sample_number
@@ -23,9 +22,8 @@ MARK = "MARKED-VALUE-7391"
 """Stands in what is sent, and must not come back."""
 
 
-@pytest.mark.parametrize(
-    ("body", "code", "status"),
-    [
+async def test_what_is_no_request_is_refused(door: FrontDoor) -> None:
+    for body, code, status in [
         (b"", "BAD_REQUEST", 400),
         (b"{", "BAD_REQUEST", 400),
         (b"[" * 100_000, "REQUEST_TOO_LARGE", 413),
@@ -47,16 +45,14 @@ MARK = "MARKED-VALUE-7391"
         ),
         (json.dumps({"extensions": {"persistedQuery": MARK}}).encode(), "PERSISTED_QUERY_NOT_FOUND", 400),
         (b'{"documentId": "x", "pad": "' + b"a" * 70_000 + b'"}', "REQUEST_TOO_LARGE", 413),
-    ],
-)
-async def test_what_is_no_request_is_refused(door: FrontDoor, body: bytes, code: str, status: int) -> None:
-    before = await door.state()
+    ]:
+        before = await door.state()
 
-    response = await door.post(body)
+        response = await door.post(body)
 
-    assert (response.status_code, code_of(response)) == (status, code)
-    assert MARK not in response.text
-    assert await door.state() == before
+        assert (response.status_code, code_of(response)) == (status, code)
+        assert MARK not in response.text
+        assert await door.state() == before
 
 
 async def test_messages_are_in_the_language_asked_for_and_chinese_otherwise(door: FrontDoor) -> None:
@@ -182,9 +178,8 @@ async def test_expired_forged_and_misused_tokens_are_one_refusal(door: FrontDoor
     assert [entry for entry in await town.entries() if entry.kind == "use"] != []
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
+async def test_variables_of_the_wrong_shape_are_refused_unechoed(door: FrontDoor) -> None:
+    for variables in [
         {},
         {"input": None},
         {"input": {}},
@@ -197,17 +192,15 @@ async def test_expired_forged_and_misused_tokens_are_one_refusal(door: FrontDoor
         {"input": {"phone": {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": MARK}}}}}}}}}}},
         {"input": {f"field{number}": MARK for number in range(101)}},
         {"input": {"phone": 2**70}},
-    ],
-)
-async def test_variables_of_the_wrong_shape_are_refused_unechoed(door: FrontDoor, variables: dict[str, Any]) -> None:
-    before = await door.state()
+    ]:
+        before = await door.state()
 
-    response = await door.ask("RequestSignInCode", variables)
+        response = await door.ask("RequestSignInCode", variables)
 
-    assert (response.status_code, code_of(response)) == (400, "BAD_USER_INPUT")
-    assert response.json()["errors"][0]["message"] == "A variable is not as it should be: $input."
-    assert MARK not in response.text
-    assert await door.state() == before
+        assert (response.status_code, code_of(response)) == (400, "BAD_USER_INPUT")
+        assert response.json()["errors"][0]["message"] == "A variable is not as it should be: $input."
+        assert MARK not in response.text
+        assert await door.state() == before
 
 
 async def test_an_unknown_variable_is_not_passed_on(door: FrontDoor) -> None:
@@ -217,9 +210,9 @@ async def test_an_unknown_variable_is_not_passed_on(door: FrontDoor) -> None:
     assert MARK not in response.text
 
 
-@pytest.mark.parametrize(
-    ("text", "measure"),
-    [
+async def test_a_document_that_is_too_complex_is_refused_by_measure(door: FrontDoor) -> None:
+    citizen = await door.town.register()
+    for text, measure in [
         ("{ " + " ".join(f"a{n}: __typename" for n in range(21)) + " }", "aliases"),
         ("{ services { code } " + " ".join(["__typename"] * 10) + " }", "root fields"),
         ("{ me { id " + "id " * 2000 + "} }", "tokens"),
@@ -229,15 +222,11 @@ async def test_an_unknown_variable_is_not_passed_on(door: FrontDoor) -> None:
             "other: applications(first: 5000) { edges { node { id } } } }",
             "cost",
         ),
-    ],
-)
-async def test_a_document_that_is_too_complex_is_refused_by_measure(door: FrontDoor, text: str, measure: str) -> None:
-    citizen = await door.town.register()
+    ]:
+        response = await door.post({"query": text}, actor=citizen, gov_purpose="licence-application")
 
-    response = await door.post({"query": text}, actor=citizen, gov_purpose="licence-application")
-
-    assert (response.status_code, code_of(response)) == (400, "TOO_COMPLEX")
-    assert f"({measure} is" in response.json()["errors"][0]["message"]
+        assert (response.status_code, code_of(response)) == (400, "TOO_COMPLEX")
+        assert f"({measure} is" in response.json()["errors"][0]["message"]
 
 
 async def test_a_document_that_is_too_deep_is_refused(graph_town: Town) -> None:

@@ -65,10 +65,10 @@ async def test_get_is_for_queries_without_personal_variables(door: FrontDoor) ->
     assert (by_number.status_code, code_of(by_number)) == (405, "METHOD_NOT_ALLOWED")
 
 
-@pytest.mark.parametrize("query", ["documentId=x&variables={", "extensions=[1]", "documentId=x&extensions={"])
-async def test_a_query_string_that_is_no_json_is_refused(door: FrontDoor, query: str) -> None:
-    response = await door.http.get(f"/graphql?{query}", headers={"accept": GRAPHQL, "gov-preflight": "1"})
-    assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+async def test_a_query_string_that_is_no_json_is_refused(door: FrontDoor) -> None:
+    for query in ["documentId=x&variables={", "extensions=[1]", "documentId=x&extensions={"]:
+        response = await door.http.get(f"/graphql?{query}", headers={"accept": GRAPHQL, "gov-preflight": "1"})
+        assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
 
 
 async def test_a_get_that_another_origins_page_could_have_caused_is_refused(door: FrontDoor) -> None:

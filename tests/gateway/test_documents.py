@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from gov_services.federation.engine import Engine
+from gov_services.federation.planning import Planning
 from gov_services.gateway.documents import Documents
 from gov_services.gateway.limits import Limits
 from gov_services.kit.manifest import FORMAT, Manifest, ManifestRefused
@@ -15,9 +15,9 @@ from gov_services.kit.settings import PROJECT_ROOT
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    """The engine over the committed supergraph, which reaches nobody."""
-    return Engine((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text(), transports={})
+def planning() -> Planning:
+    """Plans over the committed supergraph."""
+    return Planning((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text())
 
 
 def manifest_of(body: str) -> Manifest:
@@ -44,11 +44,11 @@ def manifest_of(body: str) -> Manifest:
     ["query Odd { nobodyHasThis }", "query Odd {", "", "query Even { me { id } }", "query Odd " + "{ me " * 20_000],
     ids=["unknown field", "half a document", "nothing", "another name", "nested too deeply"],
 )
-def test_a_document_that_the_supergraph_cannot_answer_is_refused_with_its_manifest(engine: Engine, body: str) -> None:
-    documents = Documents(manifest_of(body), engine, limits=Limits(), allow_adhoc=False)
+def test_a_document_that_cannot_be_answered_is_refused_with_its_manifest(planning: Planning, body: str) -> None:
+    documents = Documents(manifest_of(body), planning, limits=Limits(), allow_adhoc=False)
     with pytest.raises(ManifestRefused, match="the document Odd cannot be answered"):
         documents.warm()
 
 
-def test_a_document_that_it_can_answer_is_planned(engine: Engine) -> None:
-    Documents(manifest_of("query Odd { me { id } }"), engine, limits=Limits(), allow_adhoc=False).warm()
+def test_a_document_that_it_can_answer_is_planned(planning: Planning) -> None:
+    Documents(manifest_of("query Odd { me { id } }"), planning, limits=Limits(), allow_adhoc=False).warm()

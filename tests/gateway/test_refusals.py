@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-import pytest
 from front_door import FrontDoor, code_of
 from town import Town
 
@@ -53,53 +52,47 @@ async def test_who_is_refused_too_often_is_told_to_wait(graph_town: Town) -> Non
     await door.http.aclose()
 
 
-@pytest.mark.parametrize("named", ["\0", "\ud800", "张三 110105199003070012", "x" * 5000, "0" * 63])
-async def test_what_is_no_id_of_a_document_stays_out_of_the_log(door: FrontDoor, named: str) -> None:
-    response = await door.post({"documentId": named})
+async def test_what_is_no_id_of_a_document_stays_out_of_the_log(door: FrontDoor) -> None:
+    for named in ["\0", "\ud800", "张三 110105199003070012", "x" * 5000, "0" * 63]:
+        response = await door.post({"documentId": named})
 
-    assert code_of(response) == "PERSISTED_QUERY_NOT_FOUND"
-    (entry,) = await refusals(door, "PERSISTED_QUERY_NOT_FOUND")
-    assert entry.document is None
-    assert "张三" not in entry.canonical().decode()
-
-
-@pytest.mark.parametrize(
-    "variables", [{"\ud800": "x" * 20_000}, {"\0": 1}, {"input": {"\ud800": 1}}, {"input": {"a b": 1}}, {"": {}}]
-)
-async def test_a_variable_whose_name_is_none_is_refused(door: FrontDoor, variables: dict[str, object]) -> None:
-    response = await door.ask("RequestSignInCode", variables)
-
-    assert (response.status_code, code_of(response)) == (400, "BAD_USER_INPUT")
+        assert code_of(response) == "PERSISTED_QUERY_NOT_FOUND"
+        (entry,) = await refusals(door, "PERSISTED_QUERY_NOT_FOUND")
+        assert entry.document is None
+        assert "张三" not in entry.canonical().decode()
 
 
-@pytest.mark.parametrize(
-    ("body", "headers", "code"),
-    [
+async def test_a_variable_whose_name_is_none_is_refused(door: FrontDoor) -> None:
+    for variables in [{"\ud800": "x" * 20_000}, {"\0": 1}, {"input": {"\ud800": 1}}, {"input": {"a b": 1}}, {"": {}}]:
+        response = await door.ask("RequestSignInCode", variables)
+
+        assert (response.status_code, code_of(response)) == (400, "BAD_USER_INPUT")
+
+
+async def test_what_is_no_request_is_logged_under_its_request_id(door: FrontDoor) -> None:
+    for body, headers, code in [
         (b"{", {}, "BAD_REQUEST"),
         (b"[]", {}, "BAD_REQUEST"),
         (b"[" * 60_000, {}, "BAD_REQUEST"),
         (b"x" * 70_000, {}, "REQUEST_TOO_LARGE"),
         (b"{}", {"content_type": "text/plain"}, "UNSUPPORTED_MEDIA_TYPE"),
         (b"{}", {"accept": "image/png"}, "NOT_ACCEPTABLE"),
-    ],
-)
-async def test_what_is_no_request_is_logged_under_its_request_id(
-    door: FrontDoor, body: bytes, headers: dict[str, str], code: str
-) -> None:
-    response = await door.post(body, **headers)
+    ]:
+        door.town.clock.advance(dt.timedelta(minutes=2))  # within a minute they would be one entry
+        response = await door.post(body, **headers)
 
-    assert code_of(response) == code
-    (entry,) = await refusals(door, code)
-    assert (entry.actor, entry.outcome) == (ANONYMOUS.ref, "refused")
-    assert entry.request == response.headers["gov-request-id"]
-    assert response.json()["errors"][0]["extensions"]["requestId"] == entry.request
+        assert code_of(response) == code
+        request_id = response.headers["gov-request-id"]
+        (entry,) = [one for one in await refusals(door, code) if one.request == request_id]
+        assert (entry.actor, entry.outcome) == (ANONYMOUS.ref, "refused")
+        assert response.json()["errors"][0]["extensions"]["requestId"] == entry.request
 
 
-@pytest.mark.parametrize("token", ["WyJb" * 2000 + "." + "x" * 10 + ".y", "W1tb" * 2500 + ".e.e", "é.é.é"])
-async def test_a_token_of_any_bytes_is_one_refusal(door: FrontDoor, token: str) -> None:
-    response = await door.post({"documentId": door.document("Me").id}, authorization=f"Bearer {token}".encode())
+async def test_a_token_of_any_bytes_is_one_refusal(door: FrontDoor) -> None:
+    for token in ["WyJb" * 2000 + "." + "x" * 10 + ".y", "W1tb" * 2500 + ".e.e", "é.é.é"]:
+        response = await door.post({"documentId": door.document("Me").id}, authorization=f"Bearer {token}".encode())
 
-    assert (response.status_code, code_of(response)) == (401, "UNAUTHENTICATED")
+        assert (response.status_code, code_of(response)) == (401, "UNAUTHENTICATED")
 
 
 async def test_a_citizen_puts_no_words_of_their_own_into_the_log(door: FrontDoor) -> None:

@@ -91,18 +91,16 @@ async def test_guesses_made_at_once_are_counted_each(oauth: httpx.AsyncClient) -
     assert await token(oauth, SECRET) == (429, "slow_down")
 
 
-@pytest.mark.parametrize("client_id", ["riverside-bank\0", "\0", "%ED%A0%80", "银行", "a" * 5000])
-async def test_a_client_id_that_cannot_be_one_is_an_invalid_client(oauth: httpx.AsyncClient, client_id: str) -> None:
-    assert await token(oauth, SECRET, client_id) == (401, "invalid_client")
+async def test_a_client_id_that_cannot_be_one_is_an_invalid_client(oauth: httpx.AsyncClient) -> None:
+    for client_id in ["riverside-bank\0", "\0", "%ED%A0%80", "银行", "a" * 5000]:
+        assert await token(oauth, SECRET, client_id) == (401, "invalid_client")
 
 
-@pytest.mark.parametrize("credentials", ["%00:x", "riverside-bank%00:x", "%ED%A0%80:x", "riverside-bank:%ED%A0%80"])
-async def test_basic_credentials_that_cannot_be_stored_are_an_invalid_client(
-    oauth: httpx.AsyncClient, credentials: str
-) -> None:
-    header = {"authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
-    answer = await oauth.post("/oauth/token", data={"grant_type": "client_credentials"}, headers=header)
-    assert (answer.status_code, answer.json()) == (401, {"error": "invalid_client"})
+async def test_basic_credentials_that_cannot_be_stored_are_an_invalid_client(oauth: httpx.AsyncClient) -> None:
+    for credentials in ["%00:x", "riverside-bank%00:x", "%ED%A0%80:x", "riverside-bank:%ED%A0%80"]:
+        header = {"authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
+        answer = await oauth.post("/oauth/token", data={"grant_type": "client_credentials"}, headers=header)
+        assert (answer.status_code, answer.json()) == (401, {"error": "invalid_client"})
 
 
 async def test_lone_surrogates_are_wrong_credentials(town: Town) -> None:

@@ -61,24 +61,19 @@ async def test_a_draft_is_sealed_and_reads_back_to_its_applicant(office: Office)
         assert "小吃".encode() not in bytes(row[name])
 
 
-@pytest.mark.parametrize(
-    ("changed", "code", "field"),
-    [
+async def test_what_is_not_filled_in_is_told_by_field_and_nothing_is_begun(office: Office) -> None:
+    for changed, code, field in [
         ({"service": "no-such-service"}, "SERVICE_UNKNOWN", "input.service"),
         ({"businessName": " 甲 "}, "NOT_FILLED_IN", "input.businessName"),
         ({"scope": "餐" * 201}, "NOT_FILLED_IN", "input.scope"),
         ({"businessAddress": "东区\u0000一号"}, "NOT_FILLED_IN", "input.businessAddress"),
         ({"applicantName": ""}, "NOT_FILLED_IN", "input.applicantName"),
-    ],
-)
-async def test_what_is_not_filled_in_is_told_by_field_and_nothing_is_begun(
-    office: Office, changed: dict[str, str], code: str, field: str
-) -> None:
-    answer = await office.step("startApplication", {**FILLED, **changed})
+    ]:
+        answer = await office.step("startApplication", {**FILLED, **changed})
 
-    assert answer["application"] is None
-    assert [(error["code"], error["field"]) for error in answer["userErrors"]] == [(code, field)]
-    assert await office.town.value("SELECT count(*) FROM permits.application") == 0
+        assert answer["application"] is None
+        assert [(error["code"], error["field"]) for error in answer["userErrors"]] == [(code, field)]
+        assert await office.town.value("SELECT count(*) FROM permits.application") == 0
 
 
 async def test_nothing_is_submitted_without_its_required_document(office: Office) -> None:

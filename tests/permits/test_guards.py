@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from gov_services.kit.database import Database
+from gov_services.kit.ids import new_id
 
 DECIDED = (
     "recommended_by = gen_random_uuid()",
@@ -75,7 +76,8 @@ async def test_a_recommendation_is_taken_back_by_a_refund_alone(office: Office) 
 
     await refused(room_of(office), reject, "what was decided")
 
-    body = {"bill_id": str((await office.row(application_id))["bill_id"]), "application_id": application_id}
+    bill_id = str((await office.row(application_id))["bill_id"])
+    body = {"bill_id": bill_id, "application_id": application_id, "refund_id": str(new_id(office.town.clock.now()))}
     assert await office.tell("payments.bill_refunded", body, citizen_id=office.applicant.id)
     assert (await office.row(application_id))["recommended_by"] is None
 

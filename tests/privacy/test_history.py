@@ -82,14 +82,14 @@ async def test_history_is_paged_and_goes_on_where_it_stopped(town: Town) -> None
     assert len(set(numbers)) == 4
 
 
-@pytest.mark.parametrize("key", ["9223372036854775808", "9" * 40, "-1", "²", "x"])
-async def test_a_cursor_that_names_no_entry_is_refused_and_nothing_is_read(town: Town, key: str) -> None:
+async def test_a_cursor_that_names_no_entry_is_refused_and_nothing_is_read(town: Town) -> None:
     actor = await town.register()
-    values = {"after": encode_cursor(key)}
-    answer = await town.ask("privacy", HISTORY, values, purpose="access-history", actor=actor)
-    assert answer["data"] is None
-    assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_CURSOR"]
-    assert [entry for entry in await town.entries() if entry.kind is EntryKind.LOG_READ] == []
+    for key in ["9223372036854775808", "9" * 40, "-1", "²", "x"]:
+        values = {"after": encode_cursor(key)}
+        answer = await town.ask("privacy", HISTORY, values, purpose="access-history", actor=actor)
+        assert answer["data"] is None
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_CURSOR"]
+        assert [entry for entry in await town.entries() if entry.kind is EntryKind.LOG_READ] == []
 
 
 async def test_a_cursor_may_name_the_last_number_there_can_be(town: Town) -> None:

@@ -17,7 +17,7 @@ from town import Town, found_town, sample_number
 
 from gov_services.crypto.signing import SigningKey
 from gov_services.crypto.tokens import sign_token
-from gov_services.federation.engine import Engine
+from gov_services.federation.planning import Planning
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import ISSUER, TYPE, Assertion
 from gov_services.kit.clock import FrozenClock
@@ -44,8 +44,8 @@ async def town(settings: Settings, clock: FrozenClock, database: Database, valke
 
 def fetch_of(document: Any, subgraph: str) -> str:
     """The text of the one fetch that a document's plan sends to a subgraph."""
-    engine = Engine((GRAPH / "supergraph.graphql").read_text(), transports={})
-    prepared = engine.prepare(document.body, document.name)
+    planning = Planning((GRAPH / "supergraph.graphql").read_text())
+    prepared = planning.prepare(document.body, document.name)
     texts = [item.document for item in prepared.plan.fetches if item.subgraph == subgraph]
     (text,) = (text for text in texts if hashlib.sha256(text.encode()).hexdigest() in document.fetches[subgraph])
     return text
