@@ -47,6 +47,9 @@ from graphql import (
     parse,
 )
 
+pytestmark = pytest.mark.no_cover
+"""Other tests cover these lines; under the tracer this module takes twice as long."""
+
 MANIFEST = Manifest.parse((PROJECT_ROOT / "graphql" / "trusted-documents.json").read_bytes())
 NOTHING = "00000000-0000-7000-8000-000000000000"
 INVENTED = {"Boolean": False, "Int": 1, "String": "invented", "ID": NOTHING, "DateTime": "2026-03-01T00:00:00Z"}

@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
 from gov_services.cli.accounts import administration, identity_room
 from gov_services.cli.running import system
@@ -42,6 +43,9 @@ from graphql import (
     parse,
     type_from_ast,
 )
+
+pytestmark = pytest.mark.no_cover
+"""Other tests cover these lines; under the tracer this module takes twice as long."""
 
 NOTHING = "00000000-0000-7000-8000-000000000000"
 MALFORMED = "no-such-id'; --"
