@@ -207,9 +207,21 @@ async def database_url(stack: Stack, template_database: str, worker: str) -> Asy
     try:
         await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY FILE_COPY')
         yield _database(stack.maintenance_url, name)
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await _drop(connection, name)
     finally:
         await connection.close()
+
+
+async def _drop(connection: asyncpg.Connection, name: str) -> None:
+    """Remove a database. A vacuum of the server's own that is at work there may be ended by a superuser only."""
+    for _ in range(20):
+        try:
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        except asyncpg.InsufficientPrivilegeError:
+            await asyncio.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"{name} is still in use")
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,8 @@ class Audit:
     async def ready(self) -> dict[str, bool]:
         """Whether what the log depends on answers, and what waits to be signed does not wait for too long.
 
-        A log that is behind has every room open nothing (`AUDIT_UNAVAILABLE`): whoever watches is to know from whom.
+        A log that is behind has every room open nothing (`AUDIT_UNAVAILABLE`): whoever watches is to know from whom. It
+        takes this process not out of service, since its checkpoint is what others come for just then.
         """
         if not await database_answers(self._database):
             return {"database": False}

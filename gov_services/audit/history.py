@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import BigInteger, Select, func, select, union_all
+from sqlalchemy.dialects.postgresql import JSONB
 
 from gov_services.audit import store
 from gov_services.audit.entry import EntryKind
-from gov_services.audit.models import EntryRow
+from gov_services.audit.models import EntryRow, PendingRow
 from gov_services.kit.database import ReadSession
 
 PAGE_LIMIT = 200
@@ -77,3 +78,18 @@ def _matching(wanted: Search) -> Select[EntryRow]:
     if wanted.until is not None:
         query = query.where(EntryRow.at < wanted.until)
     return query
+
+
+async def highest_named(session: ReadSession, *, purpose: str, kind: EntryKind, room: str, name: str) -> int:
+    """The highest number in objects `name:number:…` that `room` logged; 0 for none. What waits for a number counts."""
+    said = func.convert_from(PendingRow.body, "UTF8").cast(JSONB)
+    numbered = select(EntryRow.object.label("object")).where(
+        EntryRow.purpose == purpose, EntryRow.kind == kind.value, EntryRow.room == room
+    )
+    waiting = select(said["object"].astext.label("object")).where(
+        said["kind"].astext == kind.value, said["room"].astext == room
+    )
+    objects = union_all(numbered, waiting).subquery()
+    number = func.split_part(objects.c.object, ":", 2).cast(BigInteger)
+    query = select(func.max(number)).where(objects.c.object.regexp_match(f"^{name}:[0-9]{{1,15}}:"))
+    return (await session.execute(query)).scalar() or 0

@@ -36,6 +36,7 @@ class EntryRow(Base):
         Index("ix_entry_actor", "actor", "seq"),
         Index("ix_entry_client", "client", "seq"),
         Index("ix_entry_purpose", "purpose", "seq"),
+        Index("ix_entry_asked", "purpose", "at", postgresql_where="kind IN ('read', 'refusal')"),
         Index("ix_entry_coordinates", "coordinates", postgresql_using="gin"),
         Index("ix_entry_at", "at", postgresql_using="brin"),
         Index("ix_entry_refused", "seq", postgresql_where="outcome = 'refused'"),

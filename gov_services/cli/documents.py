@@ -67,8 +67,10 @@ def seed_bundle() -> Bundle:
     return load_seed(SEED.read_text())
 
 
-def build(graph_directory: Path, *, previous: Manifest | None) -> bytes:
+def build(graph_directory: Path, *, previous: Manifest | None, above: int = 0) -> bytes:
     """The manifest of all operation files, as JSON. Its version grows by one when anything changed.
+
+    It is higher than `above` in any case: the way to go back is a newer manifest that says what an older one said.
 
     Raises DocumentsRefused where a document reads or collects what its purpose does not grant, or fits no schema.
     """
@@ -95,6 +97,7 @@ def build(graph_directory: Path, *, previous: Manifest | None) -> bytes:
     }
     if previous is not None and hashlib.sha256(_encode(content)).hexdigest() != previous.hash:
         content["manifestVersion"] = previous.version + 1
+    content["manifestVersion"] = max(content["manifestVersion"], above + 1)
     return _encode(content)
 
 

@@ -116,11 +116,10 @@ async def require_newest_manifest(settings: Settings) -> Manifest:
 
 
 async def _newest_announced(session: ReadSession) -> int:
-    """The version that the log names last, of those that have a number; 0 where it names none."""
-    wanted = history.Search(purpose=PURPOSE, kinds=frozenset({EntryKind.MANIFEST}), outcome="allowed")
-    for entry in await history.search(session, wanted, limit=1):
-        return int((entry.object or "").split(":")[1])
-    return 0
+    """The highest version that was ever announced, numbered in the log or waiting for a number; 0 for none."""
+    return await history.highest_named(
+        session, purpose=PURPOSE, kind=EntryKind.MANIFEST, room="privacy", name="manifest"
+    )
 
 
 def _entry(settings: Settings, clock: Clock, kind: EntryKind, action: str, name: str) -> Entry:

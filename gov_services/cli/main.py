@@ -130,10 +130,11 @@ def documents_group() -> None:
 
 
 @documents_group.command("build")
-def documents_build() -> None:
+@click.option("--above", type=click.IntRange(0), default=0, help="Give it a version higher than this one.")
+def documents_build(above: int) -> None:
     """Write the manifest from the operation files. Fails when one reads what its purpose does not grant."""
     settings = load_settings()
-    content = _build(settings)
+    content = _build(settings, above=above)
     (settings.graph_directory / documents.MANIFEST).write_bytes(content)
     manifest = Manifest.parse(content)
     click.echo(f"manifest version {manifest.version}: {len(manifest.documents)} documents")
@@ -168,11 +169,11 @@ def documents_sign() -> None:
     click.echo(f"signed manifest version {manifest.version}")
 
 
-def _build(settings: Settings) -> bytes:
+def _build(settings: Settings, *, above: int = 0) -> bytes:
     path = settings.graph_directory / documents.MANIFEST
     with failing_in_one_line():
         previous = Manifest.parse(path.read_bytes()) if path.exists() else None
-        return documents.build(settings.graph_directory, previous=previous)
+        return documents.build(settings.graph_directory, previous=previous, above=above)
 
 
 @cli.group("purposes")

@@ -72,6 +72,7 @@ class Site:
             "database": database,
             "keys": database and all([await room.has_right_keys() for room in self.rooms.values()]),
             "valkey": await valkey_answers(self._valkey),
+            **await self.audit.ready(),
         }
 
 

@@ -24,7 +24,7 @@ from gov_services.consent.policy import (
     decide,
     require_readable,
 )
-from gov_services.consent.purposes import Bundle, Form, Purpose, Relation
+from gov_services.consent.purposes import Basis, Bundle, Form, Purpose, Relation
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.data_keys import DataKey, DataKeys
 from gov_services.crypto.keys import DataClass
@@ -335,7 +335,8 @@ class Disclosures:
 def _code_of(decision: Declared | Unrelated) -> str | None:
     """Why a decision gives nothing at all; None where it gives something, or was asked for nothing in particular."""
     if isinstance(decision, Unrelated):
-        return "NOT_RELATED"
+        # Who asks on the strength of consents lacks one: that is no tie that somebody pretended to have.
+        return Withheld.CONSENT_REQUIRED.value if decision.purpose.basis is Basis.CONSENT else "NOT_RELATED"
     withheld = [item for item in decision.decisions.values() if isinstance(item, Withheld)]
     if not withheld or len(withheld) < len(decision.decisions):
         return None

@@ -127,10 +127,18 @@ async def staff_for_update(session: Session, *, username: str) -> StaffRow | Non
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def is_enabled(session: Session, *, staff_id: UUID) -> bool:
-    """Whether a member of staff may sign in, and can be disabled only once this transaction has ended."""
-    query = select(StaffRow.disabled_at.is_(None)).where(StaffRow.staff_id == staff_id).with_for_update(read=True)
-    return (await session.execute(query)).scalar_one_or_none() is True
+async def enabled_staff(session: Session, *, staff_id: UUID) -> StaffRow | None:
+    """The member of staff as they are now, who is disabled or changed only once this transaction has ended.
+
+    None for one who may not sign in.
+    """
+    query = (
+        select(StaffRow)
+        .where(StaffRow.staff_id == staff_id, StaffRow.disabled_at.is_(None))
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def set_roles(session: Session, *, staff_id: UUID, roles: Sequence[str], client_id: str) -> None:

@@ -14,8 +14,10 @@ from gov_services.kit.database import Database
 from gov_services.kit.errors import ServiceError
 
 Ready = Callable[[], Awaitable[dict[str, bool]]]
-NEEDED = ("database", "keys", "started", "entries_signed")
-"""Without Valkey signed-in reads go on (ARCHITECTURE §4.18): it is told of, and takes nobody out of service."""
+NEEDED = ("database", "keys", "started")
+"""Whether entries are signed is told of only: the log's own process must stay there for whoever comes to look at it.
+
+Without Valkey signed-in reads go on (ARCHITECTURE §4.18): it is told of, and takes nobody out of service."""
 
 
 def health(ready: Ready) -> list[Any]:

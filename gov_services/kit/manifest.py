@@ -99,7 +99,7 @@ class Manifest:
         if self.version < version:
             raise ManifestRefused(
                 f"manifest version {self.version} is older than {version}, which is in force: "
-                "gov-services documents build makes a newer one"
+                f"gov-services documents build --above {version} makes a newer one"
             )
 
     def named(self, client: str, name: str) -> TrustedDocument:

@@ -158,14 +158,14 @@ def _problems(settings: Settings) -> list[str]:
     if settings.pool_size < 1:
         found.append(f"GOV_POOL_SIZE is {str(settings.pool_size)!r}; it is a whole number, 1 or more")
     if not _is_web_address(settings.public_url):
-        found.append(f"GOV_PUBLIC_URL is {settings.public_url!r}; it is an address like `https://gov.example`")
+        found.append("GOV_PUBLIC_URL is no address like `https://gov.example`")
     for variable, address in (
         ("GOV_PAYMENT_CHANNEL_URL", settings.payment_channel_url),
         ("GOV_SMS_URL", settings.sms_url),
         ("GOV_POPULATION_REGISTER_URL", settings.population_register_url),
     ):
         if address and not _is_web_address(address.rstrip("/")):
-            found.append(f"{variable} is {address!r}; it is an address like `https://provider.example`")
+            found.append(f"{variable} is no address like `https://provider.example`, without a query")
     try:
         settings.addresses_of_rooms()
     except SettingsRefused as refused:

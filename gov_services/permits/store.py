@@ -75,8 +75,11 @@ async def caseload(
     return (await session.execute(query.order_by(ApplicationRow.application_id).limit(limit))).scalars().all()
 
 
-async def least_burdened(session: ReadSession, *, role: str, excluded: UUID | None) -> UUID | None:
-    """Who of those with `role`, but `excluded`, has the fewest open cases; None where there is nobody."""
+async def least_burdened(session: Session, *, role: str, excluded: Collection[UUID]) -> UUID | None:
+    """Who of those with `role`, but `excluded`, has the fewest open cases; None where there is nobody.
+
+    They keep the role until the transaction ends: else a case could come to somebody who has just lost it.
+    """
     burden = (
         select(func.count())
         .select_from(ApplicationRow)
@@ -87,21 +90,25 @@ async def least_burdened(session: ReadSession, *, role: str, excluded: UUID | No
         .correlate(OfficerRow)
         .scalar_subquery()
     )
-    query = select(OfficerRow.staff_id).where(OfficerRow.roles.contains([role]))
-    if excluded is not None:
-        query = query.where(OfficerRow.staff_id != excluded)
-    return (await session.execute(query.order_by(burden, OfficerRow.staff_id).limit(1))).scalar_one_or_none()
+    query = (
+        select(OfficerRow.staff_id)
+        .where(OfficerRow.roles.contains([role]), OfficerRow.staff_id.not_in(excluded))
+        .order_by(burden, OfficerRow.staff_id)
+        .limit(1)
+        .with_for_update(read=True, of=OfficerRow)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def unassigned(
-    session: ReadSession, *, officer: str, other: str, role: str, states: Collection[str], limit: int
+    session: ReadSession, *, officer: str, others: Collection[str], role: str, states: Collection[str], limit: int
 ) -> Sequence[Case]:
     """Cases in `states` whose `officer` (a column) is nobody yet though somebody with `role` may be, the oldest first.
 
-    Whoever is the case's `other` officer may not.
+    Whoever stands in the case's `others` (columns) may not.
     """
-    taken = getattr(ApplicationRow, other)
-    somebody = exists().where(OfficerRow.roles.contains([role]), OfficerRow.staff_id.is_distinct_from(taken))
+    apart = [OfficerRow.staff_id.is_distinct_from(getattr(ApplicationRow, other)) for other in others]
+    somebody = exists().where(OfficerRow.roles.contains([role]), *apart)
     query = (
         select(ApplicationRow.citizen_id, ApplicationRow.application_id)
         .where(ApplicationRow.state.in_(states), getattr(ApplicationRow, officer).is_(None), somebody)
@@ -127,14 +134,19 @@ async def keep_officer(
 
 async def release_cases(session: Session, *, staff_id: UUID, officer: str) -> Sequence[Case]:
     """Take the open cases whose `officer` (a column) is this member of staff from them; which they are."""
-    column = getattr(ApplicationRow, officer)
-    statement = (
-        update(ApplicationRow)
-        .where(column == staff_id, ApplicationRow.state.in_(OPEN))
-        .values({officer: None})
-        .returning(ApplicationRow.citizen_id, ApplicationRow.application_id)
+    held = (
+        select(ApplicationRow.citizen_id, ApplicationRow.application_id)
+        .where(getattr(ApplicationRow, officer) == staff_id, ApplicationRow.state.in_(OPEN))
+        .order_by(ApplicationRow.citizen_id, ApplicationRow.application_id)
+        .with_for_update()
     )
-    return [(row.citizen_id, row.application_id) for row in (await session.execute(statement)).all()]
+    cases = [(row.citizen_id, row.application_id) for row in (await session.execute(held)).all()]
+    await session.execute(
+        update(ApplicationRow)
+        .where(tuple_(ApplicationRow.citizen_id, ApplicationRow.application_id).in_(cases))
+        .values({officer: None})
+    )
+    return cases
 
 
 async def keep_service(session: Session, *, columns: Mapping[str, Any], now: dt.datetime) -> None:

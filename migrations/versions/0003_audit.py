@@ -55,6 +55,7 @@ TABLES = (
     "CREATE INDEX ix_entry_actor ON audit.entry (actor, seq)",
     "CREATE INDEX ix_entry_client ON audit.entry (client, seq)",
     "CREATE INDEX ix_entry_purpose ON audit.entry (purpose, seq)",
+    "CREATE INDEX ix_entry_asked ON audit.entry (purpose, at) WHERE kind IN ('read', 'refusal')",
     "CREATE INDEX ix_entry_coordinates ON audit.entry USING gin (coordinates)",
     "CREATE INDEX ix_entry_at ON audit.entry USING brin (at)",
     "CREATE INDEX ix_entry_refused ON audit.entry (seq) WHERE outcome = 'refused'",
@@ -220,8 +221,9 @@ FUNCTIONS = (
     CREATE FUNCTION audit.asked(by_actor text, by_office text, under text, since timestamptz) RETURNS timestamptz[]
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       WITH asked AS (
-        SELECT one.at, one.id, one.subject_tag, said ->> 'request' AS request,
-               said ->> 'action' = 'look-up' AS looked_up
+        SELECT one.at, one.id, one.subject_tag,
+               said ->> 'action' = 'look-up' AS looked_up,
+               bool_or(said ->> 'action' = 'look-up') OVER (PARTITION BY said ->> 'request') AS sought
           FROM audit.entry AS one
          CROSS JOIN LATERAL (SELECT convert_from(one.body, 'UTF8')::jsonb AS said OFFSET 0) AS parsed
          WHERE one.purpose = under AND one.at > since AND one.kind IN ('read', 'refusal')
@@ -229,8 +231,7 @@ FUNCTIONS = (
            AND said ->> 'action' IN ('look-up', 'disclosure')
       ), people AS (
         SELECT max(at) AS at FROM asked
-         WHERE looked_up
-            OR NOT EXISTS (SELECT FROM asked AS sought WHERE sought.looked_up AND sought.request = asked.request)
+         WHERE looked_up OR NOT sought
          GROUP BY CASE WHEN looked_up OR subject_tag IS NULL THEN id::text ELSE encode(subject_tag, 'hex') END
       )
       SELECT coalesce(array_agg(at ORDER BY at), '{}') FROM people

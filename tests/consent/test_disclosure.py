@@ -138,7 +138,7 @@ async def test_a_stranger_gets_no_disclosure_and_an_unconsented_party_nothing_ou
     refused = [entry for entry in await town.entries() if entry.outcome == "refused"]
     assert [(entry.code, entry.purpose) for entry in refused] == [
         ("NOT_RELATED", "own-account"),
-        ("NOT_RELATED", "adult-check"),
+        ("CONSENT_REQUIRED", "adult-check"),
     ]
     assert [entry for entry in await town.entries() if entry.kind.value == "use"] == []
 

@@ -35,11 +35,13 @@ class Place:
     consent: str
     postgres: PostgresServer
     valkey: ValkeyServer
+    is_timed: bool = False
+    """Whether something is gone: each answer comes within the second then."""
 
     async def answer(
         self, party: Party, name: str, variables: dict[str, Any] | None = None
     ) -> tuple[int, tuple[str, ...], Any]:
-        """Status, codes and data of one request, which came within the second."""
+        """Status, codes and data of one request, which came within the second once something is gone."""
         begun = time.monotonic()
         headers = {"accept": "application/graphql-response+json"}
         if party.token:
@@ -49,8 +51,8 @@ class Place:
         body = {"documentId": self.town.manifest.named(party.client, name).id, "variables": variables or {}}
         response = await self.town.http.post("/graphql", json=body, headers=headers)
         took_s = time.monotonic() - begun
-        assert took_s < WITHIN_S, f"{name} took {took_s:.2f} s"
         answer = response.json()
+        assert took_s < WITHIN_S or not self.is_timed, f"{name} took {took_s:.2f} s"
         codes = tuple(sorted({error["extensions"]["code"] for error in answer.get("errors", ())}))
         return response.status_code, codes, answer.get("data")
 
@@ -144,6 +146,7 @@ async def until_answered(place: Place) -> None:
 async def test_without_valkey_signed_in_reads_go_on_and_all_others_wait(place: Place) -> None:
     assert (await place.me())[0] == (await place.look_up())[0] == (await place.ask_adult())[0] == 200
     place.valkey.crash()
+    place.is_timed = True
 
     status, codes, data = await place.me()
     assert (status, codes) == (200, ())
@@ -154,7 +157,12 @@ async def test_without_valkey_signed_in_reads_go_on_and_all_others_wait(place: P
     form = {"grant_type": "client_credentials", "client_id": "riverside-bank"}
     form["client_secret"] = place.town.clients["riverside-bank"]
     assert (await place.town.http.post("/oauth/token", data=form)).status_code == 503
-    assert (await place.town.http.get("/readyz")).json() == {"database": True, "keys": True, "valkey": False}
+    assert (await place.town.http.get("/readyz")).json() == {
+        "database": True,
+        "keys": True,
+        "valkey": False,
+        "entries_signed": True,
+    }
     assert await place.count("permits.application") == 0
 
     place.valkey.start()
@@ -167,6 +175,7 @@ async def test_without_postgresql_everything_is_503_and_work_resumes_without_a_r
     assert (await place.start())[0] == 200
     entries = await place.count("audit.entry")
     place.postgres.crash()
+    place.is_timed = True
 
     for refused in (await place.me(), await place.ask_adult(), await place.start(), await place.me()):
         assert refused[0] == 503, refused
@@ -193,6 +202,7 @@ async def test_when_the_log_cannot_be_written_nothing_is_opened_and_nothing_chan
     assert (await place.me())[0] == 200
     await place.execute(f"REVOKE EXECUTE ON FUNCTION audit.append(bytea[], bytea[]) FROM {roles}")
 
+    place.is_timed = True
     for _ in range(3):
         status, codes, data = await place.me()
         assert (status, codes) == (503, ("AUDIT_UNAVAILABLE",))

@@ -134,6 +134,9 @@ async def test_who_leaves_has_no_cases_any_more_and_others_get_them(office: Offi
     assert await office.tell("identity.staff_changed", body, citizen_id=None)
 
     assert (await office.row(first))["officer_id"] is None
+    released = [entry for entry in await office.town.entries() if entry.action == "application.released"]
+    assert {entry.object for entry in released} == {f"application:{one}" for one in (first, second)}
+    assert all(entry.subject_tag for entry in released)
     refused = await office.officer_step("acceptApplication", first)
     assert [error["extensions"]["code"] for error in refused["errors"]] == ["NOT_FOUND"]
     assert await run(office) == 0, "nobody else is there"
@@ -152,3 +155,17 @@ async def test_who_leaves_has_no_cases_any_more_and_others_get_them(office: Offi
     await office.add_staff(other, "permit-officer")
     assert await run(office) == 2
     assert {(await office.row(one))["officer_id"] for one in (first, second)} == {other.id}
+
+
+async def test_who_recommended_does_not_decide_after_a_change_of_roles(office: Office) -> None:
+    application_id = await office.recommended()
+    roles = {office.officer.id: ["permit-approver"], office.approver.id: []}
+    for staff_id, now in roles.items():
+        body = {"staff_id": str(staff_id), "roles": now, "office": "north-counter"}
+        assert await office.tell("identity.staff_changed", body, citizen_id=None)
+
+    assert await run(office) == 0, "only who recommended it could decide"
+    other = office.town.staff("permit-approver")
+    await office.add_staff(other, "permit-approver")
+    assert await run(office) == 1
+    assert (await office.row(application_id))["approver_id"] == other.id

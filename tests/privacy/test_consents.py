@@ -115,7 +115,7 @@ async def test_every_probe_leaves_its_entry_and_none_tells_more_than_another(tow
     assert answers[0]["errors"][0]["extensions"] == {"code": "CONSENT_REQUIRED"}
     entries = [entry for entry in await town.entries() if entry.client == "riverside-bank"]
     assert [(entry.kind, entry.outcome, entry.code, entry.action) for entry in entries] == [
-        (EntryKind.REFUSAL, "refused", "NOT_RELATED", "disclosure")
+        (EntryKind.REFUSAL, "refused", "CONSENT_REQUIRED", "disclosure")
     ] * len(probes)
     # Only a citizen's own entry is about somebody, whoever guessed.
     assert [entry.subject_tag is None for entry in entries] == [False, True, True, True]

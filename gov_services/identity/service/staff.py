@@ -168,11 +168,12 @@ async def add_client(ctx: WriteContext[IdentityPorts], *, client_id: str, title:
 
 async def sign_in_staff(ctx: WriteContext[IdentityPorts], *, username: str, password: str) -> Tokens:
     """Sign a member of staff in. Raises WrongCredentials, TooManyTries, ValkeyUnavailable."""
-    row = await store.staff_by_username(ctx.session, username=username)
-    await _prove(ctx, "staff", username, password, row.password if row else None)
-    assert row is not None  # it raises without a stored password
-    # Asked last, and held: else who is disabled at this moment has a session that nobody ended.
-    if not await store.is_enabled(ctx.session, staff_id=row.staff_id):
+    known = await store.staff_by_username(ctx.session, username=username)
+    await _prove(ctx, "staff", username, password, known.password if known else None)
+    assert known is not None  # it raises without a stored password
+    # Asked last, and held: else who is changed at this moment has a session that nobody ended, with the old roles.
+    row = await store.enabled_staff(ctx.session, staff_id=known.staff_id)
+    if row is None:
         raise WrongCredentials
     actor = Actor(
         kind=ActorKind.STAFF,

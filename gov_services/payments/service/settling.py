@@ -117,7 +117,11 @@ async def keep_unmatched(ctx: WriteContext[PaymentsPorts], *, trade: Trade) -> N
     if known is None:
         raise NotificationRefused("no payment of ours")
     _, payment = await _lock_payment(ctx, known)
-    if PaymentState(payment.state) in SETTLED_PAYMENTS and payment.channel_transaction != trade.transaction:
+    if PaymentState(payment.state) in SETTLED_PAYMENTS and payment.channel_transaction == trade.transaction:
+        # Booked meanwhile, by asking the channel: nothing is left over.
+        await ctx.record("payment.told_again", subject=payment.citizen_id, object_ref=f"payment:{payment.payment_id}")
+        return
+    if PaymentState(payment.state) in SETTLED_PAYMENTS:
         reason = UnmatchedReason.OTHER_TRANSACTION
     elif trade.currency != CURRENCY:
         reason = UnmatchedReason.OTHER_CURRENCY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from gov_services.consent.purposes import Relation
@@ -24,13 +23,13 @@ _WITH_APPROVER = (State.UNDER_REVIEW, State.RECOMMENDED)
 async def assign_officer(ctx: Context, row: ApplicationRow) -> None:
     """Give the case to whoever has the fewest; where nobody is there it waits for the job below."""
     if row.officer_id is None:
-        row.officer_id = await _assign(ctx, row, role=OFFICER, excluded=row.approver_id)
+        row.officer_id = await _assign(ctx, row, role=OFFICER, apart_from=[row.approver_id])
 
 
 async def assign_approver(ctx: Context, row: ApplicationRow) -> None:
-    """Give the decision to another officer than the one who handles the case."""
+    """Give the decision to another officer than the one who handles the case, and than the one who recommended it."""
     if row.approver_id is None:
-        row.approver_id = await _assign(ctx, row, role=APPROVER, excluded=row.officer_id)
+        row.approver_id = await _assign(ctx, row, role=APPROVER, apart_from=[row.officer_id, row.recommended_by])
 
 
 async def on_staff_told(ctx: Context, *, event: Event) -> None:
@@ -56,6 +55,7 @@ async def on_staff_told(ctx: Context, *, event: Event) -> None:
 async def _take_from(ctx: Context, staff_id: UUID, column: str) -> None:
     for citizen_id, application_id in await store.release_cases(ctx.session, staff_id=staff_id, officer=column):
         await ctx.end_relation(citizen_id, staff_id, Relation.OFFICER, case_id=application_id)
+        await ctx.record("application.released", subject=citizen_id, object_ref=f"application:{application_id}")
 
 
 async def assign_waiting(ctx: ReadContext[PermitsPorts]) -> int:
@@ -64,14 +64,14 @@ async def assign_waiting(ctx: ReadContext[PermitsPorts]) -> int:
     What nobody here may take is not looked at, so that it keeps none behind it waiting.
     """
     async with ctx.reading() as session:
-        waiting: Sequence[store.Case] = [
-            *await store.unassigned(
-                session, officer="officer_id", other="approver_id", role=OFFICER, states=_WITH_OFFICER, limit=_AT_ONCE
-            ),
-            *await store.unassigned(
-                session, officer="approver_id", other="officer_id", role=APPROVER, states=_WITH_APPROVER, limit=_AT_ONCE
-            ),
-        ]
+        waiting: list[store.Case] = []
+        for column, others, role, states in (
+            ("officer_id", ("approver_id",), OFFICER, _WITH_OFFICER),
+            ("approver_id", ("officer_id", "recommended_by"), APPROVER, _WITH_APPROVER),
+        ):
+            waiting += await store.unassigned(
+                session, officer=column, others=others, role=role, states=states, limit=_AT_ONCE
+            )
     assigned = 0
     for citizen_id, application_id in dict.fromkeys(waiting):
         try:
@@ -99,7 +99,8 @@ async def _assign_case(ctx: Context, *, citizen_id: UUID, application_id: UUID) 
     await ctx.record("application.assigned", subject=citizen_id, object_ref=object_of(row))
 
 
-async def _assign(ctx: Context, row: ApplicationRow, *, role: str, excluded: UUID | None) -> UUID | None:
+async def _assign(ctx: Context, row: ApplicationRow, *, role: str, apart_from: list[UUID | None]) -> UUID | None:
+    excluded = [staff_id for staff_id in apart_from if staff_id is not None]
     staff_id = await store.least_burdened(ctx.session, role=role, excluded=excluded)
     if staff_id is not None:
         await ctx.relate(row.citizen_id, staff_id, Relation.OFFICER, case_id=row.application_id)
