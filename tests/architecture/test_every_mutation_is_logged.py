@@ -47,8 +47,7 @@ from graphql import (
     parse,
 )
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
+pytestmark = pytest.mark.untraced
 
 MANIFEST = Manifest.parse((PROJECT_ROOT / "graphql" / "trusted-documents.json").read_bytes())
 NOTHING = "00000000-0000-7000-8000-000000000000"

@@ -12,8 +12,7 @@ import pytest
 
 from gov_services.kit.settings import PROJECT_ROOT
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
+pytestmark = pytest.mark.untraced
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 70

@@ -23,6 +23,8 @@ from gov_services.kit.errors import NotFound
 from gov_services.kit.health import health
 from gov_services.kit.settings import Settings
 
+pytestmark = pytest.mark.untraced
+
 RoomDatabase = Callable[[str], Database]
 MakeEntry = Callable[..., Entry]
 

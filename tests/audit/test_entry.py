@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from gov_services.audit.entry import Entry, EntryKind, EntryMalformed, commitment
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
+pytestmark = pytest.mark.untraced
 
 MakeEntry = Callable[..., Entry]
 

@@ -15,6 +15,8 @@ from gov_services.audit.history import Search
 from gov_services.audit.log import AuditLog
 from gov_services.kit.database import Database
 
+pytestmark = pytest.mark.untraced
+
 RoomDatabase = Callable[[str], Database]
 MakeEntry = Callable[..., Entry]
 

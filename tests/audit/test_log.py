@@ -18,6 +18,8 @@ from gov_services.audit.entry import Entry, EntryKind, EntryMalformed
 from gov_services.audit.log import AuditLog, AuditUnavailable, Logged
 from gov_services.kit.database import Database
 
+pytestmark = pytest.mark.untraced
+
 RoomDatabase = Callable[[str], Database]
 MakeEntry = Callable[..., Entry]
 

@@ -28,9 +28,6 @@ from gov_services.audit.merkle import (
     verify_inclusion,
 )
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
-
 LIMIT = 130
 LEAVES = [leaf_hash(number.to_bytes(2, "big")) for number in range(LIMIT)]
 sizes = st.integers(1, LIMIT)

@@ -16,6 +16,8 @@ from gov_services.audit.proof import Evidence, EvidenceRefused, NotYetProvable, 
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 
+pytestmark = pytest.mark.untraced
+
 RoomDatabase = Callable[[str], Database]
 MakeEntry = Callable[..., Entry]
 

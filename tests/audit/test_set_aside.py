@@ -25,6 +25,8 @@ from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
 
+pytestmark = pytest.mark.untraced
+
 RoomDatabase = Callable[[str], Database]
 MakeEntry = Callable[..., Entry]
 LONG = {"client": "c" * 12_000}

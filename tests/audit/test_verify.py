@@ -17,9 +17,6 @@ from gov_services.audit.verify import CHECKS, Fault, Report, verify_log
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
-
 RoomDatabase = Callable[[str], Database]
 MakeEntry = Callable[..., Entry]
 Check = Callable[..., Awaitable[Report]]

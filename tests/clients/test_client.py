@@ -20,6 +20,8 @@ import pytest
 
 from gov_services.kit.settings import PROJECT_ROOT
 
+pytestmark = pytest.mark.untraced
+
 HERE = Path(__file__).parent
 STARTS_WITHIN_S = 60
 

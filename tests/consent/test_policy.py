@@ -29,8 +29,7 @@ from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.context import Call, Entrance, EntranceKind
 from gov_services.kit.errors import AssuranceTooLow, Forbidden, Refusal
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
+pytestmark = pytest.mark.untraced
 
 NOW = dt.datetime(2026, 3, 2, 1, 0, tzinfo=dt.UTC)
 SUBJECT, SOMEBODY, CASE, OTHER_CASE = UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4)

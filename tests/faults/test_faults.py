@@ -21,6 +21,8 @@ from gov_services.devstack.postgres import PostgresServer
 from gov_services.devstack.valkey import ValkeyServer
 from gov_services.kit.settings import Settings
 
+pytestmark = pytest.mark.untraced
+
 WITHIN_S = 1.0
 
 

@@ -42,8 +42,7 @@ from gov_services.kit.database import Database
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.kit.valkey import create_client
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
+pytestmark = pytest.mark.untraced
 
 PAGE = PROJECT_ROOT / "docs" / "operations.md"
 

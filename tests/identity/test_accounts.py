@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import re
 
+import pytest
 import structlog
 from town import Town, sample_number
 
@@ -13,6 +14,8 @@ from gov_services.audit.entry import EntryKind
 from gov_services.identity.ports import ProviderUnavailable
 from gov_services.identity.resident_number import age_on
 from gov_services.kit.clock import local_day
+
+pytestmark = pytest.mark.untraced
 
 REGISTER = "mutation($input: RegisterInput!) { register(input: $input) { registered userErrors { code field } } }"
 CODE = "mutation($input: RequestSignInCodeInput!) { requestSignInCode(input: $input) { sent userErrors { code } } }"

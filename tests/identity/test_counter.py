@@ -14,6 +14,8 @@ from gov_services.consent.purposes import Form, _bundle
 from gov_services.identity.service.citizens import PHONE_REPLACED_TEXT
 from gov_services.kit.actor import Actor
 
+pytestmark = pytest.mark.untraced
+
 REPLACE = """mutation($input: ReplacePhoneInput!) {
   replacePhone(input: $input) { replaced userErrors { code field } } }"""
 FIND = "query($i: FindCitizenInput!) { citizenByNationalId(input: $i) { id name } }"

@@ -18,6 +18,8 @@ from gov_services.kit.settings import PROJECT_ROOT
 from gov_services.permits.service.reviewing import Correctable
 from gov_services.subgraph.types import encode_cursor
 
+pytestmark = pytest.mark.untraced
+
 OURS = {"anonymous", "citizen-app", "counter", "compliance", "events", "jobs", "payment-channel"}
 OUTPUT = {Form.PLAIN, Form.MASKED, Form.DERIVED}
 MESSAGES = "{ messages { edges { node { text } } } }"

@@ -7,6 +7,8 @@ from town import Town, sample_number
 
 from gov_services.identity.phones import NotAPhoneNumber, parse_phone
 
+pytestmark = pytest.mark.untraced
+
 
 @pytest.mark.parametrize(
     ("text", "number"),

@@ -11,6 +11,8 @@ from town import Town
 
 from gov_services.identity.refresh_tokens import RefreshRefused, RefreshTokens, Turn
 
+pytestmark = pytest.mark.untraced
+
 REFRESH = """mutation($input: RefreshSessionInput!) {
   refreshSession(input: $input) { session { accessToken refreshToken } userErrors { code } } }"""
 REFUSED = {"session": None, "userErrors": [{"code": "REFRESH_REFUSED"}]}

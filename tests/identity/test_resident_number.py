@@ -14,6 +14,8 @@ from gov_services.identity.phones import NotAPhoneNumber, parse_phone
 from gov_services.identity.resident_number import NotAResidentNumber, age_on, check_character, parse
 from gov_services.kit.errors import LOCALES
 
+pytestmark = pytest.mark.untraced
+
 TODAY = dt.date(2026, 3, 2)
 DIGITS = st.text(alphabet="0123456789", min_size=17, max_size=17)
 

@@ -20,6 +20,8 @@ from gov_services.kit import access_token
 from gov_services.kit.actor import Actor
 from gov_services.subgraph.unit_of_work import commit
 
+pytestmark = pytest.mark.untraced
+
 PASSWORD = "an invented password"
 STAFF_SIGN_IN = """mutation($input: StaffSignInInput!) {
   staffSignIn(input: $input) { session { accessToken refreshToken } userErrors { code } } }"""

@@ -14,6 +14,8 @@ from gov_services.cli.accounts import administration
 from gov_services.identity.service import staff
 from gov_services.subgraph.unit_of_work import Outcome, commit
 
+pytestmark = pytest.mark.untraced
+
 SIGN_IN = """mutation($input: StaffSignInInput!) {
   staffSignIn(input: $input) { session { accessToken refreshToken } userErrors { code } } }"""
 REFRESH = """mutation($input: RefreshSessionInput!) {

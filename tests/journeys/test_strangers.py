@@ -44,8 +44,7 @@ from graphql import (
     type_from_ast,
 )
 
-pytestmark = pytest.mark.no_cover
-"""Other tests cover these lines; under the tracer this module takes twice as long."""
+pytestmark = pytest.mark.untraced
 
 NOTHING = "00000000-0000-7000-8000-000000000000"
 MALFORMED = "no-such-id'; --"

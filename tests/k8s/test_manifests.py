@@ -21,6 +21,8 @@ from gov_services.kit.settings import PROJECT_ROOT, load_settings
 from gov_services.payments import webhook
 from gov_services.permits import routes as permits
 
+pytestmark = pytest.mark.untraced
+
 Manifest = dict[str, Any]
 
 OVERLAYS = ("staging", "production")

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from payment_city import City, citizen, officer
 
+pytestmark = pytest.mark.untraced
+
 REASON = "申请人撤回申请"
 
 

@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from gov_services.cli.database import drift
 from gov_services.kit.database import Database, Session
 
+pytestmark = pytest.mark.untraced
+
 HEADER = (
     "INSERT INTO payments.ledger_transaction SELECT citizen_id, gen_random_uuid(), bill_id, 'refund-paid', "
     "gen_random_uuid(), now() FROM payments.bill RETURNING transaction_id"

@@ -24,6 +24,8 @@ from gov_services.payments.lifecycle import (
     advance,
 )
 
+pytestmark = pytest.mark.untraced
+
 CITIZEN = "01950000-0000-7000-8000-000000000001"
 OFFICERS = "'01950000-0000-7000-8000-00000000000a', '01950000-0000-7000-8000-00000000000b'"
 TITLES = '{"zh-CN": "t", "en": "t"}'

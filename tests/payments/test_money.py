@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from gov_services.payments.ledger import PostingKind, lines
 from gov_services.payments.money import MOST_FEN, NotAnAmount, require_amount
 
+pytestmark = pytest.mark.untraced
+
 
 @given(st.integers(1, MOST_FEN))
 def test_every_positive_amount_that_fits_is_taken_as_it_is(fen: int) -> None:

@@ -14,6 +14,8 @@ from payment_city import City, citizen, officer
 
 from gov_services.kit.actor import ANONYMOUS
 
+pytestmark = pytest.mark.untraced
+
 SETTLED = ["payment.begun", "payment.prepared", "payment.settled"]
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from payment_city import City, citizen, officer
 
 from gov_services.consent import bundles
@@ -15,6 +16,8 @@ from gov_services.crypto.signing import SigningKey
 from gov_services.kit.settings import PROJECT_ROOT
 from gov_services.payments.graph.schema import create_schema
 from gov_services.subgraph.types import encode_cursor
+
+pytestmark = pytest.mark.untraced
 
 
 async def _entities(city: City, who: UUID, *bill_ids: object) -> Any:

@@ -13,6 +13,8 @@ from sqlalchemy import text
 from gov_services.payments.channel import Trade, TradeState
 from gov_services.payments.service.reconciling import delay
 
+pytestmark = pytest.mark.untraced
+
 
 async def _run(city: City) -> int:
     return await city.room.run_job("reconcile-payments")

@@ -14,6 +14,8 @@ from gov_services.devstack.payment_channel_orders import ChannelError
 from gov_services.devstack.payment_channel_wire import Wire
 from gov_services.payments.webhook import PATH
 
+pytestmark = pytest.mark.untraced
+
 REASON = "申请人撤回申请"
 PAID = {"channel": 5000, "revenue": -5000}
 

@@ -15,6 +15,8 @@ from town import sample_number
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 
+pytestmark = pytest.mark.untraced
+
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 
 

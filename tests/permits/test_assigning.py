@@ -16,6 +16,8 @@ from gov_services.kit.ids import new_id
 from gov_services.permits.service import assigning
 from gov_services.subgraph.events import Event
 
+pytestmark = pytest.mark.untraced
+
 COPIES = """
 INSERT INTO permits.application
   (citizen_id, application_id, service_code, business_name, business_address, scope, applicant_name, state, event,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import pytest
 from permit_office import Office
 from sqlalchemy import text
 
 from gov_services.audit.entry import Entry
+
+pytestmark = pytest.mark.untraced
 
 DOCUMENT = """query List($first: Int, $after: String, $states: [ApplicationState!]) {
   caseload(first: $first, after: $after, states: $states) {

@@ -19,6 +19,8 @@ from gov_services.permits import store
 from gov_services.permits.app import CATALOGUE
 from gov_services.permits.catalogue import Service, columns_of, load_catalogue
 
+pytestmark = pytest.mark.untraced
+
 NOW = dt.datetime(2026, 3, 2, 1, 0, tzinfo=dt.UTC)
 DIGESTS = {
     ("individual-business-licence", 1): "9d9897aa3e24694287372196e6faa5ae120c34ae20565838bb871312f0fa6aa5",

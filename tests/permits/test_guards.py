@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 
+pytestmark = pytest.mark.untraced
+
 DECIDED = (
     "recommended_by = gen_random_uuid()",
     "recommended_by = NULL",

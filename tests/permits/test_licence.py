@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import jwt
+import pytest
 from permit_office import FILLED, Office
 from town import sample_number
 
 from gov_services.kit.database import Database
 from gov_services.permits.credential import ended_in
+
+pytestmark = pytest.mark.untraced
 
 LICENCE = "query MyLicence($id: ID!) { licence(id: $id) { id number status issuedAt credential qrCode } }"
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from permit_office import Office
 
+pytestmark = pytest.mark.untraced
+
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 UNMOVED = ("application.refund-told", "licence.fee-refunded")
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 from town import Town, sample_number
 
 from gov_services.audit.entry import EntryKind
 from gov_services.kit.actor import Actor
 from gov_services.kit.ids import new_id
+
+pytestmark = pytest.mark.untraced
 
 NOTICE = """query($p: String!) { notice(purpose: $p) {
   title text noticeHash separateConsent fields { coordinate form } } }"""

@@ -16,6 +16,8 @@ from gov_services.kit.ids import new_id
 from gov_services.privacy.holds import HOLDS, held_since
 from gov_services.subgraph.events import Event
 
+pytestmark = pytest.mark.untraced
+
 VERIFY = "{ verifyLog { sound } }"
 ERASE = """mutation($input: RequestErasureInput!) { requestErasure(input: $input) {
   destroyed kept { dataClass law years until } userErrors { code } } }"""

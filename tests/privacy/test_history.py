@@ -16,6 +16,8 @@ from gov_services.kit.actor import Actor
 from gov_services.kit.ids import new_id
 from gov_services.subgraph.types import encode_cursor
 
+pytestmark = pytest.mark.untraced
+
 HISTORY = """query($first: Int! = 20, $after: String) { accessHistory(first: $first, after: $after) {
   edges { cursor node { id number action kind purpose actor fields { coordinate form } } }
   pageInfo { hasNextPage endCursor } } }"""

@@ -10,6 +10,8 @@ from town import Town
 from gov_services.kit.database import Database
 from gov_services.privacy.lifecycle import TRANSITIONS, NarrowingState
 
+pytestmark = pytest.mark.untraced
+
 INSERT = """INSERT INTO privacy.narrowing (narrowing_id, purpose, coordinate, note, declared, opened, since, state,
   proposed_by, proposed_at, decided_by, decided_at, bundle_version)
   VALUES (gen_random_uuid(), 'p', 'Citizen.name', '-', 0, 0, now(), '{state}', gen_random_uuid(), now(),
