@@ -69,10 +69,10 @@ class Site:
         """Whether what we depend on answers."""
         database = await database_answers(self._outbox)
         return {
+            **await self.audit.ready(),
             "database": database,
             "keys": database and all([await room.has_right_keys() for room in self.rooms.values()]),
             "valkey": await valkey_answers(self._valkey),
-            **await self.audit.ready(),
         }
 
 

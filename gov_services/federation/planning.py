@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from gov_services.federation.planner.graph import Graph
@@ -26,7 +24,6 @@ from graphql import (
     OperationDefinitionNode,
     Visitor,
     parse,
-    print_schema,
     validate,
     visit,
 )
@@ -67,17 +64,6 @@ class Planning:
         self._planning_deadline_s = planning_deadline_s
         self._cache: OrderedDict[tuple[str, str | None], Prepared] = OrderedDict()
         self.public_schema: GraphQLSchema = public_schema(self.supergraph)
-        self.supergraph_hash = hashlib.sha256(supergraph_sdl.encode()).hexdigest()
-
-    @cached_property
-    def public_sdl(self) -> str:
-        """The public schema as text."""
-        return print_schema(self.public_schema)
-
-    @property
-    def subgraphs(self) -> Mapping[str, str]:
-        """The subgraphs' names and their addresses as composed."""
-        return self.supergraph.subgraphs
 
     def prepare(self, document: str, operation_name: str | None = None) -> Prepared:
         """Parse, validate and plan a document, or find it in the cache. Raises DocumentInvalid."""

@@ -10,10 +10,9 @@ from gov_services.federation.planning import Planning, Prepared
 from gov_services.gateway.errors import BadRequest, DocumentInvalid, DocumentUnknown
 from gov_services.gateway.limits import Limits
 from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.assertion import ADHOC
 from gov_services.kit.errors import Unauthenticated
 from gov_services.kit.manifest import Manifest, ManifestRefused
-
-ADHOC = "adhoc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

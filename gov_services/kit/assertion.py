@@ -11,6 +11,8 @@ from gov_services.kit.actor import Actor
 
 TYPE = "gov-assertion+jwt"
 ISSUER = "gov-gateway"
+ADHOC = "adhoc"
+"""Stands for the id of a document that is not registered: in development only."""
 LIFETIME_S = 30
 """The longest an assertion may live."""
 

@@ -102,10 +102,11 @@ class Settings:
     def addresses_of_rooms(self) -> dict[str, str]:
         """Room → base address. Raises SettingsRefused for what is no such list."""
         found = {}
-        for item in filter(None, (item.strip() for item in self.room_urls.split(","))):
+        items = [item.strip() for item in self.room_urls.split(",")]
+        for place, item in enumerate(filter(None, items), 1):
             room, equals, address = item.partition("=")
             if not equals or room not in ROOMS or not _is_web_address(address.rstrip("/")):
-                raise SettingsRefused(f"GOV_ROOM_URLS holds {item!r}; an item is `identity=http://identity:8000`")
+                raise SettingsRefused(f"GOV_ROOM_URLS: item {place} is not like `identity=http://identity:8000`")
             found[room] = address.rstrip("/")
         return found
 

@@ -10,9 +10,10 @@ from typing import Any, Generic, TypeVar
 import orjson
 import structlog
 
+from gov_services.kit.assertion import ADHOC
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import Refusal, ServiceError, Unavailable
-from gov_services.subgraph.assertion import ADHOC, AssertionRefused, AssertionVerifier
+from gov_services.subgraph.assertion import AssertionRefused, AssertionVerifier
 from gov_services.subgraph.context import ReadContext, RoomServices
 from gov_services.subgraph.entrances import refuse_at
 from gov_services.subgraph.errors import describe_error, format_errors, service_error_of

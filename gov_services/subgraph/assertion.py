@@ -10,13 +10,10 @@ from gov_services.crypto.signing import VerifyKeys
 from gov_services.crypto.tokens import TokenRefused, verify_token
 from gov_services.kit import access_token
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
-from gov_services.kit.assertion import ISSUER, LIFETIME_S, TYPE, Assertion, AssertionMalformed
+from gov_services.kit.assertion import ADHOC, ISSUER, LIFETIME_S, TYPE, Assertion, AssertionMalformed
 from gov_services.kit.context import Call, Entrance, EntranceKind
 from gov_services.kit.errors import Refusal
 from gov_services.kit.manifest import Manifest
-
-ADHOC = "adhoc"
-"""What stands for the id of a document that is not registered: in development only."""
 
 
 class AssertionRefused(Refusal):

@@ -7,10 +7,12 @@ import binascii
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar
+from uuid import UUID
 
 import strawberry
 
 from gov_services.kit import errors
+from gov_services.kit.ids import parse_id
 from gov_services.subgraph.context import ReadContext
 from gov_services.subgraph.unit_of_work import Outcome
 
@@ -89,6 +91,15 @@ def decode_cursor(cursor: str | None) -> str | None:
     if version != "1" or not key:
         raise BadCursor(field="after")
     return key
+
+
+def id_in_cursor(cursor: str | None) -> UUID | None:
+    """The id in `cursor`, where ids are the keyset. Raises BadCursor."""
+    key = decode_cursor(cursor)
+    found = parse_id(key) if key is not None else None
+    if key is not None and found is None:
+        raise BadCursor(field="after")
+    return found
 
 
 def context_of(info: strawberry.Info) -> ReadContext[Any]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Annotated
-from uuid import UUID
 
 import strawberry
 
 from gov_services.identity.service import messages
 from gov_services.identity.service.messages import Told
-from gov_services.kit.ids import parse_id
-from gov_services.subgraph.types import BadCursor, PageInfo, context_of, decode_cursor, encode_cursor, page_size
+from gov_services.subgraph.types import PageInfo, context_of, encode_cursor, id_in_cursor, page_size
 
 
 @strawberry.type(description="A message to the citizen.")
@@ -54,21 +52,12 @@ class MessageQuery:
         """Their own box."""
         ctx = context_of(info)
         size = page_size(first)
-        told = await messages.list_messages(ctx, before=_message_id(after), limit=size + 1)
+        told = await messages.list_messages(ctx, before=id_in_cursor(after), limit=size + 1)
         edges = [_edge(one) for one in told[:size]]
         return MessageConnection(
             edges=edges,
             page_info=PageInfo(has_next_page=len(told) > size, end_cursor=edges[-1].cursor if edges else None),
         )
-
-
-def _message_id(after: str | None) -> UUID | None:
-    """The message to go on from. Raises BadCursor."""
-    key = decode_cursor(after)
-    found = parse_id(key) if key is not None else None
-    if key is not None and found is None:
-        raise BadCursor(field="after")
-    return found
 
 
 def _edge(told: Told) -> MessageEdge:

@@ -13,7 +13,7 @@ from gov_services.payments import store
 from gov_services.payments.models import BillRow, PaymentRow, RefundRow, UnmatchedReceiptRow
 from gov_services.payments.ports import PaymentsPorts
 from gov_services.subgraph.context import ReadContext
-from gov_services.subgraph.types import BadCursor, decode_cursor, page_size
+from gov_services.subgraph.types import id_in_cursor, page_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ async def read_bill(ctx: ReadContext[PaymentsPorts], *, bill_id: str) -> tuple[B
 
 async def read_bills(ctx: ReadContext[PaymentsPorts], *, first: int, after: str | None) -> Page:
     """The asking citizen's bills, newest first. Raises Unauthenticated, PageTooLarge, BadCursor."""
-    citizen_id, limit, last = ctx.citizen_id(), page_size(first), _last(after)
+    citizen_id, limit, last = ctx.citizen_id(), page_size(first), id_in_cursor(after)
     async with ctx.reading() as session:
         rows = await store.bills(session, citizen_id=citizen_id, after=last, limit=limit + 1)
     disclosure = await ctx.disclosure(citizen_id)
@@ -59,19 +59,11 @@ async def read_unmatched(
     Raises Unauthenticated, PageTooLarge, BadCursor, Forbidden, ReasonRequired.
     """
     ctx.staff_id()
-    limit, last = page_size(first), _last(after)
+    limit, last = page_size(first), id_in_cursor(after)
     await ctx.disclosures.require_listing("unmatched-receipts")
     async with ctx.reading() as session:
         rows = await store.unmatched(session, before=last, limit=limit + 1)
     return rows[:limit], len(rows) > limit
-
-
-def _last(after: str | None) -> UUID | None:
-    key = decode_cursor(after)
-    last = parse_id(key) if key is not None else None
-    if key is not None and last is None:
-        raise BadCursor(field="after")
-    return last
 
 
 async def read_refund(ctx: ReadContext[PaymentsPorts], *, refund_id: UUID) -> RefundRow | None:

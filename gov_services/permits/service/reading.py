@@ -19,7 +19,7 @@ from gov_services.permits.models import ApplicationRow, CorrectionRow, DocumentR
 from gov_services.permits.ports import PermitsPorts
 from gov_services.permits.service.moving import object_of
 from gov_services.subgraph.context import ReadContext
-from gov_services.subgraph.types import BadCursor, decode_cursor, page_size
+from gov_services.subgraph.types import id_in_cursor, page_size
 
 Context = ReadContext[PermitsPorts]
 Registered = tuple[LicenceRow, RegisterRow]
@@ -51,7 +51,7 @@ async def read_application(ctx: Context, *, application_id: str) -> tuple[Applic
 
 async def read_applications(ctx: Context, *, first: int, after: str | None) -> Page:
     """The asking citizen's applications, newest first. Raises Unauthenticated, PageTooLarge, BadCursor."""
-    citizen_id, limit, last = ctx.citizen_id(), page_size(first), _cursor(after)
+    citizen_id, limit, last = ctx.citizen_id(), page_size(first), id_in_cursor(after)
     async with ctx.reading() as session:
         rows = await store.applications(session, citizen_id=citizen_id, before=last, limit=limit + 1)
     return Page(await _related(ctx, rows[:limit]), len(rows) > limit)
@@ -64,7 +64,7 @@ async def read_caseload(ctx: Context, *, states: Collection[str], first: int, af
     asked about: a list of one's own counts toward no budget. The page is filled from the cases that follow; where all
     of those are left out too, the next page is empty.
     """
-    staff_id, limit, last = ctx.staff_id(), page_size(first), _cursor(after)
+    staff_id, limit, last = ctx.staff_id(), page_size(first), id_in_cursor(after)
     sought = [state for state in OPEN if not states or state in states]
     shown: list[tuple[ApplicationRow, Disclosure]] = []
     more = True
@@ -132,14 +132,6 @@ async def load_licences(ctx: Context, cases: Sequence[store.Case]) -> list[Regis
         rows = await store.licences(session, cases=cases)
     found = {(licence.citizen_id, licence.application_id): (licence, entry) for licence, entry in rows}
     return [found.get(case) for case in cases]
-
-
-def _cursor(after: str | None) -> UUID | None:
-    key = decode_cursor(after)
-    last = parse_id(key) if key is not None else None
-    if key is not None and last is None:
-        raise BadCursor(field="after")
-    return last
 
 
 async def _related(ctx: Context, rows: Sequence[ApplicationRow]) -> list[tuple[ApplicationRow, Disclosure]]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
-from uuid import UUID
 
 import strawberry
 
-from gov_services.kit.ids import parse_id
 from gov_services.subgraph.types import BadCursor, PageInfo, decode_cursor, encode_cursor
 
 Row = TypeVar("Row")
@@ -46,17 +44,6 @@ def number_in(after: str | None) -> int | None:
     if not (key.isascii() and key.isdecimal()) or len(key) > len(str(LAST_NUMBER)) or int(key) > LAST_NUMBER:
         raise BadCursor(field="after")
     return int(key)
-
-
-def id_in(after: str | None) -> UUID | None:
-    """The id in a cursor. Raises BadCursor."""
-    key = decode_cursor(after)
-    if key is None:
-        return None
-    found = parse_id(key)
-    if found is None:
-        raise BadCursor(field="after")
-    return found
 
 
 def rows_after(rows: Sequence[Row], *, after: str | None, key: Callable[[Row], object]) -> Sequence[Row]:

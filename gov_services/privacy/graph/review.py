@@ -11,7 +11,7 @@ import strawberry
 from gov_services.consent.purposes import Form
 from gov_services.kit.ids import parse_id
 from gov_services.privacy.findings import FindingKind
-from gov_services.privacy.graph.pages import After, First, id_in, page_of, rows_after
+from gov_services.privacy.graph.pages import After, First, page_of, rows_after
 from gov_services.privacy.lifecycle import NarrowingState as State
 from gov_services.privacy.models import FindingRow, NarrowingRow
 from gov_services.privacy.service import review
@@ -19,6 +19,7 @@ from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
     context_of,
+    id_in_cursor,
     page_size,
     register_enum,
     user_errors,
@@ -242,7 +243,7 @@ class ReviewQuery:
     async def narrowings(self, info: strawberry.Info, first: First = 20, after: After = None) -> NarrowingConnection:
         """With their evidence."""
         size = page_size(first)
-        rows = await review.list_narrowings(context_of(info), before=id_in(after), limit=size + 1)
+        rows = await review.list_narrowings(context_of(info), before=id_in_cursor(after), limit=size + 1)
         return page_of(
             rows,
             size=size,
@@ -256,7 +257,7 @@ class ReviewQuery:
     async def findings(self, info: strawberry.Info, first: First = 20, after: After = None) -> FindingConnection:
         """They point into the log."""
         size = page_size(first)
-        rows = await review.list_findings(context_of(info), before=id_in(after), limit=size + 1)
+        rows = await review.list_findings(context_of(info), before=id_in_cursor(after), limit=size + 1)
         return page_of(
             rows,
             size=size,
