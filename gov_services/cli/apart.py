@@ -14,8 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 from gov_services.cli.accounts import identity_room, make_sample_accounts
 from gov_services.cli.deployables import PUBLIC_PATHS
 from gov_services.cli.key_sets import export_keys, place_keys
+from gov_services.cli.listening import listen, served
 from gov_services.cli.rooms import SUBGRAPHS
-from gov_services.cli.running import Running, listen, prepared, served
+from gov_services.cli.running import Running, prepared
 from gov_services.devstack.deployable import DeployableProcess
 from gov_services.devstack.ingress import Ingress
 from gov_services.devstack.processes import keep_secret

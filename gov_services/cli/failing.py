@@ -7,34 +7,25 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-import asyncpg
 import rich_click as click
-from sqlalchemy.exc import DBAPIError
-
-from gov_services.cli.documents import DocumentsRefused
-from gov_services.cli.graph import GraphRefused
-from gov_services.cli.installation import NotInstalled
-from gov_services.crypto.keys import KeyRefused
-from gov_services.crypto.signing import SignatureRefused
-from gov_services.devstack.processes import ServerNotStarted
-from gov_services.kit.errors import ServiceError
-from gov_services.kit.manifest import ManifestRefused
-from gov_services.kit.settings import SettingsRefused
-from gov_services.payments.wechat_files import MerchantFilesRefused
-from gov_services.permits.catalogue import CatalogueRefused
 
 EXPECTED = (
-    CatalogueRefused,
-    DocumentsRefused,
-    GraphRefused,
-    KeyRefused,
-    ManifestRefused,
-    MerchantFilesRefused,
-    NotInstalled,
-    ServerNotStarted,
-    SettingsRefused,
-    SignatureRefused,
+    "gov_services.cli.documents:DocumentsRefused",
+    "gov_services.cli.graph:GraphRefused",
+    "gov_services.cli.installation:NotInstalled",
+    "gov_services.cli.listening:NotListening",
+    "gov_services.crypto.keys:KeyRefused",
+    "gov_services.crypto.signing:SignatureRefused",
+    "gov_services.devstack.processes:ServerNotStarted",
+    "gov_services.federation.supergraph:SupergraphInvalid",
+    "gov_services.kit.manifest:ManifestRefused",
+    "gov_services.kit.settings:SettingsRefused",
+    "gov_services.payments.wechat_files:MerchantFilesRefused",
+    "gov_services.permits.catalogue:CatalogueRefused",
+    "asyncpg:PostgresError",
+    "asyncpg:InterfaceError",
 )
+"""Where what can go wrong is defined. Nothing is imported for it: what was raised is loaded already."""
 
 
 def fail(message: str) -> NoReturn:
@@ -48,11 +39,24 @@ def failing_in_one_line() -> Iterator[None]:
     """Tell what we know can go wrong in one line; a defect keeps its traceback."""
     try:
         yield
-    except EXPECTED as refused:
-        fail(str(refused))
-    except ServiceError as refused:
-        fail(refused.message("en"))
-    except DBAPIError as refused:
-        fail(f"PostgreSQL: {refused.orig}")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as refused:
-        fail(f"{type(refused).__name__}: {refused}")
+    except Exception as refused:
+        line = _line(refused)
+        if line is None:
+            raise
+        fail(line)
+
+
+def _line(refused: Exception) -> str | None:
+    """What is said of it; None for a defect."""
+    if _is("sqlalchemy.exc:DBAPIError", refused):
+        return f"PostgreSQL: {refused.orig}"  # type: ignore[attr-defined]
+    if _is("gov_services.kit.errors:ServiceError", refused):
+        return str(refused.message("en"))  # type: ignore[attr-defined]
+    if isinstance(refused, OSError) or any(_is(name, refused) for name in EXPECTED if name.startswith("asyncpg:")):
+        return f"{type(refused).__name__}: {refused}"
+    return str(refused) if any(_is(name, refused) for name in EXPECTED) else None
+
+
+def _is(name: str, refused: Exception) -> bool:
+    module, _, attribute = name.partition(":")
+    return module in sys.modules and isinstance(refused, getattr(sys.modules[module], attribute))

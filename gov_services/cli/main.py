@@ -1,251 +1,61 @@
-"""The `gov-services` command. Each subcommand is a few lines over a function that tests call as well."""
+"""The `gov-services` command: finds a subcommand where it lives and loads that file alone. It does nothing itself."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from pathlib import Path
+import importlib
 from typing import Any
 
 import rich_click as click
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gov_services.cli import documents, graph, installation
-from gov_services.cli.database import drift
-from gov_services.cli.failing import fail, failing_in_one_line
-from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
-from gov_services.cli.settings_page import settings_page
-from gov_services.crypto.keys import add_signing_key, init_keys
-from gov_services.kit.clock import SystemClock
-from gov_services.kit.database import create_engine
+from gov_services.cli.failing import failing_in_one_line
 from gov_services.kit.logging import configure_logging
-from gov_services.kit.manifest import Manifest
-from gov_services.kit.settings import Settings, load_settings
-from gov_services.subgraph.composition import load_manifest
+from gov_services.kit.settings import load_settings
+
+_COMMANDS = "gov_services.cli.commands"
+_SERVING = "gov_services.cli.serving"
+SUBCOMMANDS: dict[str, tuple[str, str]] = {
+    "audit": ("gov_services.cli.log", "audit_group"),
+    "client": ("gov_services.cli.accounts", "client_group"),
+    "db": (_COMMANDS, "db"),
+    "demo": (_SERVING, "demo"),
+    "documents": (_COMMANDS, "documents_group"),
+    "gateway": ("gov_services.cli.gateway", "gateway"),
+    "graph": (_COMMANDS, "graph_group"),
+    "keys": (_COMMANDS, "keys"),
+    "log": (_SERVING, "log"),
+    "purposes": (_COMMANDS, "purposes_group"),
+    "serve": (_SERVING, "serve"),
+    "settings": (_COMMANDS, "settings_command"),
+    "staff": ("gov_services.cli.accounts", "staff_group"),
+    "subgraph": (_SERVING, "subgraph"),
+    "worker": (_SERVING, "worker"),
+}
+"""Name → (module, attribute). What one of them needs is not loaded for another: the gateway is there in a second."""
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine; what we know can go wrong is told in one line."""
-    with failing_in_one_line():
-        return asyncio.run(work)
+class Subcommands(click.RichGroup):
+    """The subcommands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, by name."""
+        return sorted(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them; None where there is none of that name."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        module, attribute = SUBCOMMANDS[cmd_name]
+        command: Any = getattr(importlib.import_module(module), attribute)
+        return command  # type: ignore[no-any-return]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Subcommands, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """One backend for everything a citizen does with a city."""
 
 
-@cli.group()
-def db() -> None:
-    """The database: migrating and checking."""
-
-
-@db.command("upgrade")
-def db_upgrade() -> None:
-    """Bring the schema up to date and give the rooms' roles their passwords. Safe to run again."""
-    settings = load_settings()
-    installation.require_ready(settings)
-    run(installation.migrate(settings))
-    click.echo("the database is up to date")
-
-
-@db.command("check")
-def db_check() -> None:
-    """Find drift between models and database; exits 1 when there is any."""
-    settings = load_settings()
-    installation.require_database(settings)
-
-    async def compare() -> list[str]:
-        engine = create_engine(settings.database_url, pool_size=1)
-        try:
-            async with engine.connect() as connection:
-                return await _drift(connection)
-        finally:
-            await engine.dispose()
-
-    found = run(compare())
-    for line in found:
-        click.echo(line, err=True)
-    if found:
-        fail(f"{len(found)} differences between the models and the database")
-    click.echo("models and database agree")
-
-
-async def _drift(connection: AsyncConnection) -> list[str]:
-    return await connection.run_sync(drift)
-
-
-@cli.command("settings")
-def settings_command() -> None:
-    """Print every setting: what docs/settings.md holds."""
-    click.echo(settings_page(), nl=False)
-
-
-@cli.group()
-def keys() -> None:
-    """Keys: making what is missing, adding a signing key, handing each deployable its own."""
-
-
-@keys.command("init")
-def keys_init() -> None:
-    """Make every key and database password that is not there yet. Never overwrites."""
-    settings = load_settings()
-    made = init_keys(settings.secrets_directory)
-    for name in made:
-        click.echo(f"made {name}")
-    click.echo(f"{len(made)} made in {settings.secrets_directory}")
-
-
-@keys.command("export")
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--for", "deployable", type=click.Choice(tuple(KEY_SETS)), required=True, help="Who needs them.")
-def keys_export(directory: Path, deployable: str) -> None:
-    """Copy the key files that one deployable needs into DIRECTORY, flat: what a Secret is made of."""
-    with failing_in_one_line():
-        names = export_keys(load_settings().secrets_directory, deployable, directory)
-    click.echo(f"{len(names)} files for {deployable} in {directory}")
-
-
-@keys.command("place")
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def keys_place(directory: Path) -> None:
-    """Put an exported set from DIRECTORY in place, readable for us alone."""
-    settings = load_settings()
-    with failing_in_one_line():
-        placed = place_keys(directory, settings.secrets_directory)
-    click.echo(f"{len(placed)} key files in {settings.secrets_directory}")
-
-
-@keys.command("add")
-@click.argument("name")
-def keys_add(name: str) -> None:
-    """Add a signing key NAME beside the old ones: the newest signs, all verify."""
-    settings = load_settings()
-    click.echo(add_signing_key(settings.secrets_directory, name))
-
-
-@cli.group("documents")
-def documents_group() -> None:
-    """Trusted documents: building, checking, signing."""
-
-
-@documents_group.command("build")
-@click.option("--above", type=click.IntRange(0), default=0, help="Give it a version higher than this one.")
-def documents_build(above: int) -> None:
-    """Write the manifest from the operation files. Fails when one reads what its purpose does not grant."""
-    settings = load_settings()
-    content = _build(settings, above=above)
-    (settings.graph_directory / documents.MANIFEST).write_bytes(content)
-    manifest = Manifest.parse(content)
-    click.echo(f"manifest version {manifest.version}: {len(manifest.documents)} documents")
-
-
-@documents_group.command("check")
-def documents_check() -> None:
-    """Whether the committed manifest is what the operation files and the supergraph say; exits 1 when not."""
-    settings = load_settings()
-    committed = (settings.graph_directory / documents.MANIFEST).read_bytes()
-    if _build(settings) != committed:
-        fail("trusted-documents.json is not what the operation files say: gov-services documents build")
-    click.echo(f"{len(Manifest.parse(committed).documents)} documents, each within its purpose")
-
-
-@documents_group.command("announce")
-def documents_announce() -> None:
-    """State in the log which documents are trusted from now on: those that were signed for this installation."""
-    settings = load_settings()
-    installation.require_database(settings)
-    with failing_in_one_line():
-        manifest = load_manifest(settings)
-    run(installation.log_manifest(settings, manifest, clock=SystemClock()))
-    click.echo(f"manifest version {manifest.version} is in the log")
-
-
-@documents_group.command("sign")
-def documents_sign() -> None:
-    """Sign the committed manifest for this installation."""
-    with failing_in_one_line():
-        manifest = installation.sign_manifest(load_settings())
-    click.echo(f"signed manifest version {manifest.version}")
-
-
-def _build(settings: Settings, *, above: int = 0) -> bytes:
-    path = settings.graph_directory / documents.MANIFEST
-    with failing_in_one_line():
-        previous = Manifest.parse(path.read_bytes()) if path.exists() else None
-        return documents.build(settings.graph_directory, previous=previous, above=above)
-
-
-@cli.group("purposes")
-def purposes_group() -> None:
-    """Purposes: putting the reviewed file in force on an installation that has none."""
-
-
-@purposes_group.command("publish")
-def purposes_publish() -> None:
-    """Publish the reviewed purposes where no bundle is in force yet."""
-    settings = load_settings()
-    installation.require_database(settings)
-    published = run(installation.publish_seed(settings, clock=SystemClock()))
-    click.echo("published" if published else "a bundle is in force already: purposes are changed by review")
-
-
-@cli.group("graph")
-def graph_group() -> None:
-    """The graph: exporting, composing, checking, explaining."""
-
-
-@graph_group.command("export")
-def graph_export() -> None:
-    """Write every subgraph's SDL from the code."""
-    for name in graph.export(load_settings().graph_directory):
-        click.echo(f"subgraphs/{name}.graphql")
-
-
-@graph_group.command("compose")
-def graph_compose() -> None:
-    """Compose the subgraphs into the supergraph (needs Node)."""
-    with failing_in_one_line():
-        graph.compose(load_settings().graph_directory)
-    click.echo("supergraph.graphql")
-
-
-@graph_group.command("check")
-def graph_check() -> None:
-    """Whether the committed graph is what the code says; exits 1 when not. Needs no Node."""
-    found = graph.drift(load_settings().graph_directory)
-    for line in found:
-        click.echo(line, err=True)
-    if found:
-        fail("the committed graph has drifted")
-    click.echo("the committed graph is what the code says")
-
-
-@graph_group.command("explain")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def graph_explain(file: Path) -> None:
-    """Print how the document in FILE is planned, stage by stage."""
-    from gov_services.cli.explain import explain
-
-    click.echo(explain(load_settings().graph_directory, file))
-
-
-def add_groups() -> None:
-    """Commands that live in files of their own."""
-    from gov_services.cli import serving
-    from gov_services.cli.accounts import client_group, staff_group
-    from gov_services.cli.log import audit_group
-
-    for command in (
-        *(staff_group, client_group, audit_group),
-        *(serving.serve, serving.demo, serving.gateway, serving.subgraph, serving.log, serving.worker),
-    ):
-        cli.add_command(command)
-
-
 def main() -> None:
     """Entry point."""
-    add_groups()
     with failing_in_one_line():
         configure_logging(load_settings().log_level)
         cli()

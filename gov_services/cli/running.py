@@ -5,28 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import signal
-import socket
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Literal
 
 import httpx
 import rich_click as click
-import uvicorn
 
 from gov_services.cli import installation
 from gov_services.cli.accounts import SampleAccounts, make_sample_accounts
+from gov_services.cli.listening import listen, served, stop_on_signals
 from gov_services.cli.serve import Site, create_app, create_site
 from gov_services.devstack.sandboxes import Sandboxes, sandboxes
 from gov_services.devstack.servers import servers
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
-
-SHUTDOWN_S = 20
-"""How long requests in flight may take to finish once we are told to stop."""
-HEADER_BYTES = 16_384
-CONNECTIONS = 1_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,18 +30,6 @@ class Running:
     accounts: SampleAccounts
     sandboxes: Sandboxes
     manifest: Manifest
-
-
-class OwnSignals(uvicorn.Server):
-    """A server that leaves signals to whoever runs it, and so exits 0 when it was told to stop."""
-
-    def leave(self) -> None:
-        """Take no more connections, let requests in flight finish, then return from `serve`."""
-        self.should_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,52 +79,6 @@ async def system(
                 yield Running(url, settings, accounts, ready.sandboxes, ready.manifest)
 
 
-def listen(host: str, port: int) -> tuple[socket.socket, str]:
-    """A socket that listens, and its address; port 0 is any that is free."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as taken:
-        listener.close()
-        raise installation.NotInstalled(f"port {port} of {host}: {taken.strerror}") from None
-    return listener, f"http://{host}:{listener.getsockname()[1]}"
-
-
-@contextlib.asynccontextmanager
-async def served(
-    app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "on", trusted_proxies: str = ""
-) -> AsyncIterator[None]:
-    """Serve `app` from this process for as long as the block lasts; then let requests in flight finish."""
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        lifespan=lifespan,
-        loop="none",
-        ws="none",
-        # The faster parser sets no bound to headers.
-        http="h11",
-        h11_max_incomplete_event_size=HEADER_BYTES,
-        limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=trusted_proxies or None,
-    )
-    server = OwnSignals(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            if task.done():
-                task.result()
-                raise installation.NotInstalled("the server ended before it answered")
-            await asyncio.sleep(0.02)
-        yield
-    finally:
-        server.leave()
-        await task
-
-
 async def site_with_right_keys(settings: Settings) -> Site:
     """Everything wired, once the key files are known to be this database's own. Raises NotInstalled."""
     site = await create_site(settings)
@@ -155,13 +89,6 @@ async def site_with_right_keys(settings: Settings) -> Site:
                 f"the keys in {settings.secrets_directory} are not those of this database; put its own back"
             )
     return site
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """Set `stop` on Ctrl-C and SIGTERM."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
 
 
 async def _answers(url: str) -> None:

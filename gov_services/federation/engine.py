@@ -12,6 +12,7 @@ from gov_services.federation.transports import Transport
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
+    GraphQLError,
     OperationDefinitionNode,
     SelectionSetNode,
     execute_sync,
@@ -29,6 +30,22 @@ class ExecutionResult:
     started: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """An operation's variables: as they were sent, which subgraphs get, and coerced, with defaults."""
+
+    sent: Mapping[str, Any]
+    coerced: Mapping[str, Any]
+
+
+class VariablesInvalid(Exception):
+    """Variables do not fit the operation. `errors` are graphql-core's, whose messages quote values."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__("variables do not fit the operation")
+        self.errors = errors
+
+
 class Engine:
     """Executes planned documents over ways to the subgraphs."""
 
@@ -36,38 +53,68 @@ class Engine:
         self.planning = planning
         self._transports = dict(transports)
 
+    def replace(self, planning: Planning, *, transports: Mapping[str, Transport]) -> None:
+        """Serve another supergraph from now on. What was prepared on the old one is still executed as it was."""
+        self.planning = planning
+        self._transports = {**self._transports, **transports}
+
+    def inputs(self, prepared: Prepared, variables: Mapping[str, Any]) -> Inputs:
+        """Coerce an operation's variables; those that it does not declare are left out. Raises VariablesInvalid."""
+        definitions = prepared.operation.variable_definitions
+        if not definitions:
+            return _NO_INPUTS
+        names = [item.variable.name.value for item in definitions]
+        sent = {name: variables[name] for name in names if name in variables}
+        values = get_variable_values(prepared.schema, definitions, sent, max_errors=1)
+        if isinstance(values, list):
+            raise VariablesInvalid(values)
+        return Inputs(sent=sent, coerced=values.coerced)
+
     async def execute(
-        self, prepared: Prepared, *, variables: Mapping[str, Any] | None = None, context: object = None
+        self,
+        prepared: Prepared,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        inputs: Inputs | None = None,
+        context: object = None,
     ) -> ExecutionResult:
-        """Execute a prepared query or mutation. Errors of subgraphs come back in the result, none are raised."""
+        """Execute a prepared query or mutation with variables, or with `inputs` made of them before.
+
+        Errors of subgraphs come back in the result, none are raised.
+        """
         if prepared.kind == "subscription":
             return ExecutionResult(data=None, errors=[{"message": "a subscription is not executed but subscribed to"}])
-        sent = dict(variables or {})
-        values = get_variable_values(self.planning.public_schema, prepared.operation.variable_definitions or (), sent)
-        if isinstance(values, list):
-            return ExecutionResult(data=None, errors=[dict(error.formatted) for error in values])
-        execution = Execution(prepared.plan, self._transports, sent=sent, coerced=values.coerced, context=context)
+        try:
+            inputs = inputs or self.inputs(prepared, variables or {})
+        except VariablesInvalid as invalid:
+            return ExecutionResult(data=None, errors=[dict(error.formatted) for error in invalid.errors])
+        execution = Execution(
+            prepared.plan, self._transports, sent=inputs.sent, coerced=inputs.coerced, context=context
+        )
         await execution.run()
         errors = execution.errors
-        self._introspect(prepared, sent, values.coerced, execution.data)
-        data = prepared.projector.project(execution.data, values.coerced, errors)
+        if prepared.projector.asks_about_schema:
+            _introspect(prepared, inputs, execution.data)
+        data = prepared.projector.project(execution.data, inputs.coerced, errors)
         return ExecutionResult(data=data, errors=errors, started=execution.started)
 
-    def _introspect(
-        self, prepared: Prepared, sent: Mapping[str, Any], coerced: Mapping[str, Any], data: dict[str, Any]
-    ) -> None:
-        """Answer what is asked about the schema itself from the public schema."""
-        nodes = prepared.projector.introspection(coerced) if prepared.kind == "query" else []
-        if not nodes:
-            return
-        operation = OperationDefinitionNode(
-            operation=prepared.operation.operation,
-            name=prepared.operation.name,
-            variable_definitions=prepared.operation.variable_definitions,
-            directives=(),
-            selection_set=SelectionSetNode(selections=tuple(nodes)),
-        )
-        fragments = [item for item in prepared.document.definitions if isinstance(item, FragmentDefinitionNode)]
-        document = DocumentNode(definitions=(operation, *fragments))
-        result = execute_sync(self.planning.public_schema, document, variable_values=dict(sent))
-        data.update(result.data or {})
+
+_NO_INPUTS = Inputs(sent={}, coerced={})
+
+
+def _introspect(prepared: Prepared, inputs: Inputs, data: dict[str, Any]) -> None:
+    """Answer what is asked about the schema itself from the public schema."""
+    nodes = prepared.projector.introspection(inputs.coerced) if prepared.kind == "query" else []
+    if not nodes:
+        return
+    operation = OperationDefinitionNode(
+        operation=prepared.operation.operation,
+        name=prepared.operation.name,
+        variable_definitions=prepared.operation.variable_definitions,
+        directives=(),
+        selection_set=SelectionSetNode(selections=tuple(nodes)),
+    )
+    fragments = [item for item in prepared.document.definitions if isinstance(item, FragmentDefinitionNode)]
+    document = DocumentNode(definitions=(operation, *fragments))
+    result = execute_sync(prepared.schema, document, variable_values=dict(inputs.sent))
+    data.update(result.data or {})

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
+import orjson
 
-from gov_services.federation.merging import Object, Path, merge, objects_at, renamed, represent
-from gov_services.federation.planner.conditions import hold
-from gov_services.federation.planner.plan import Fetch, Part, Plan
+from gov_services.federation.merging import Object, Path, merge, merge_copy, places_at, renamed
+from gov_services.federation.planner.conditions import ALWAYS, hold
+from gov_services.federation.planner.plan import Fetch, Plan
+from gov_services.federation.representations import Entities, collect
 from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable, Transport
 
 UNAVAILABLE = "SERVICE_UNAVAILABLE"
-_encode = msgspec.json.Encoder().encode
-
-
-@dataclass(slots=True)
-class _Entities:
-    """One part's representations, each once, and the objects that each stands for."""
-
-    part: Part
-    representations: list[Object] = field(default_factory=list)
-    objects: list[list[tuple[Object, Path]]] = field(default_factory=list)
 
 
 class Execution:
@@ -50,10 +40,6 @@ class Execution:
         self._context = context
         self._plan = plan
         self._waiting = {item.id: len(item.depends_on) for item in plan.fetches}
-        self._next: dict[int, list[Fetch]] = {item.id: [] for item in plan.fetches}
-        for item in plan.fetches:
-            for before in item.depends_on:
-                self._next[before].append(item)
 
     async def run(self) -> None:
         """Run all fetches. A subgraph that is away leaves nulls and an error; anything else that goes wrong raises."""
@@ -71,104 +57,94 @@ class Execution:
             current = ready[-1]
             await self._fetch(current)
             ready = []
-            for item in self._next[current.id]:
+            for item in self._plan.next_after[current.id]:
                 self._waiting[item.id] -= 1
                 if self._waiting[item.id] == 0:
                     ready.append(item)
 
     async def _fetch(self, item: Fetch) -> None:
-        if not hold(item.conditions, self._coerced):
+        if item.conditions != ALWAYS and not hold(item.conditions, self._coerced):
             return
         variables = {name: self._sent[name] for name in item.variables if name in self._sent}
         if item.is_entity_fetch:
             await self._fetch_entities(item, variables)
             return
-        places = list(objects_at(self.data, item.target.path))
+        places = list(places_at(self.data, item.target.path))
         if places:
             await self._fetch_root(item, variables, places)
 
     async def _fetch_root(self, item: Fetch, variables: dict[str, Any], places: list[tuple[Object, Path]]) -> None:
-        response = await self._send(item, variables, [path for _, path in places])
+        response = await self._send(item, variables, _body(item, variables, ()))
         if response is None:
+            for _, path in places:
+                for key, conditions in item.keys:
+                    if hold(conditions, self._coerced):
+                        self._add_error(_AWAY, (*path, key))
             return
-        for target, path in places:
-            if isinstance(response.data, Mapping):
-                merge(target, renamed(response.data, item.renames))
-            for error in response.errors:
+        if isinstance(response.data, Mapping):
+            answer = renamed(response.data, item.renames)
+            for number, (target, _) in enumerate(places):
+                (merge_copy if number else merge)(target, answer)
+        for error in response.errors:
+            for _, path in places:
                 self._add_error(error, (*path, *_named(error.get("path") or (), item)))
 
     async def _fetch_entities(self, item: Fetch, variables: dict[str, Any]) -> None:
-        found = [self._collect(part) for part in item.parts]
-        if not any(entities.representations for entities in found):
+        found = [collect(part, self.data, self._coerced, self._failed) for part in item.parts]
+        if not any(entities.encoded for entities in found):
             return
+        body = _body(item, variables, found)
         for entities in found:
             variables[entities.part.variable] = entities.representations
-        places = [path for entities in found for objects in entities.objects for _, path in objects]
-        response = await self._send(item, variables, places)
+        response = await self._send(item, variables, body)
         if response is None:
+            self._add_error(_AWAY, _common([place for entities in found for place in self._places(entities)]))
             return
         data = response.data if isinstance(response.data, Mapping) else {}
         for entities in found:
             answers = data.get(entities.part.key)
-            if isinstance(answers, list):
-                for answer, objects in zip(answers, entities.objects, strict=False):
-                    if isinstance(answer, Mapping):
-                        named = renamed(answer, item.renames)
-                        for target, _ in objects:
-                            merge(target, named)
+            if not isinstance(answers, list):
+                continue
+            for answer, objects in zip(answers, entities.objects, strict=False):
+                if isinstance(answer, Mapping):
+                    named = renamed(answer, item.renames)
+                    for number, target in enumerate(objects):
+                        (merge_copy if number else merge)(target, named)
         for error in response.errors:
-            self._add_entity_error(error, item, found, places)
+            self._add_entity_error(error, item, found)
 
-    def _collect(self, part: Part) -> _Entities:
-        entities = _Entities(part)
-        known: dict[bytes, int] = {}
-        for target in part.targets:
-            for value, path in objects_at(self.data, target.path):
-                for representation in represent(value, target, self._coerced, path, self._failed):
-                    text = _encode(representation)
-                    index = known.setdefault(text, len(known))
-                    if index == len(entities.representations):
-                        entities.representations.append(representation)
-                        entities.objects.append([])
-                    entities.objects[index].append((value, path))
-        return entities
-
-    async def _send(self, item: Fetch, variables: dict[str, Any], places: list[Path]) -> SubgraphResponse | None:
+    async def _send(self, item: Fetch, variables: dict[str, Any], body: bytes) -> SubgraphResponse | None:
+        """A fetch's answer; None where the subgraph gave none."""
         request = SubgraphRequest(
             subgraph=item.subgraph,
             document=item.document,
             document_hash=item.document_hash,
             operation_kind=item.operation_kind,
             variables=variables,
+            body=body,
         )
         self.started = True
+        transport = self._transports.get(item.subgraph)
+        if transport is None:
+            return None
         try:
-            transport = self._transports.get(item.subgraph)
-            if transport is None:
-                raise SubgraphUnavailable(item.subgraph)
             return await transport.fetch(request, context=self._context)
         except SubgraphUnavailable:
-            error = {"message": "A service is unavailable.", "extensions": {"code": UNAVAILABLE}}
-            if item.is_entity_fetch:
-                self._add_error(error, _common(places))
-            for place in () if item.is_entity_fetch else places:
-                for key, conditions in item.keys:
-                    if hold(conditions, self._coerced):
-                        self._add_error(error, (*place, key))
             return None
 
     # Errors
 
-    def _add_entity_error(
-        self, error: Mapping[str, Any], item: Fetch, found: list[_Entities], places: list[Path]
-    ) -> None:
+    def _places(self, entities: Entities) -> list[Path]:
+        return [path for paths in entities.places(self.data) for path in paths]
+
+    def _add_entity_error(self, error: Mapping[str, Any], item: Fetch, found: list[Entities]) -> None:
         """An error at one entity is one at every place where that entity stands."""
         path = list(error.get("path") or ())
         entities = next((part for part in found if path and part.part.key == path[0]), None)
         if entities is None or len(path) < 2 or not isinstance(path[1], int) or path[1] >= len(entities.objects):
-            self._add_error(error, _common(places))
+            self._add_error(error, _common([place for part in found for place in self._places(part)]))
             return
-        for _, place in entities.objects[path[1]]:
+        for place in entities.places(self.data)[path[1]]:
             self._add_error(error, (*place, *_named(path[2:], item)))
 
     def _add_error(self, error: Mapping[str, Any], path: Path) -> None:
@@ -177,6 +153,16 @@ class Execution:
             item["extensions"] = dict(error["extensions"])
         self.errors.append(item)
         self._failed |= {path[:length] for length in range(1, len(path) + 1)}
+
+
+_AWAY = {"message": "A service is unavailable.", "extensions": {"code": UNAVAILABLE}}
+
+
+def _body(item: Fetch, variables: Mapping[str, Any], found: Iterable[Entities]) -> bytes:
+    """The request's body. Representations were encoded when they were told apart, and are put in as they are."""
+    values = [orjson.dumps(name) + b":" + orjson.dumps(value) for name, value in variables.items()]
+    values += [b'"%b":[%b]' % (part.part.variable.encode(), b",".join(part.encoded)) for part in found]
+    return b'{"query":%b,"variables":{%b}}' % (item.encoded_document, b",".join(values))
 
 
 def _named(path: Iterable[str | int], item: Fetch) -> Path:

@@ -1,22 +1,45 @@
-"""Answers of subgraphs become one tree, and objects of it become representations. It calls nobody."""
+"""Answers of subgraphs become one tree, and the objects of a position are found in it. It calls nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gov_services.federation.planner.conditions import Conditions, hold
-from gov_services.federation.planner.fetches import Need
-from gov_services.federation.planner.plan import Representation, Step, Target
+from gov_services.federation.planner.plan import Step
 
 Path = tuple[str | int, ...]
 Object = dict[str, Any]
-_MISSING: Any = object()
 
 
-def objects_at(root: Object, path: tuple[Step, ...]) -> Iterator[tuple[Object, Path]]:
-    """All objects at a position, each with its path in the answer."""
+def objects_at(root: Object, path: tuple[Step, ...]) -> list[Object]:
+    """All objects at a position, in the order of the answer. Where they stand is `places_at`'s, which costs more."""
+    level = [root]
+    for step in path:
+        key, types, found = step.key, step.types, []
+        for value in level:
+            if types is not None:
+                known = value.get("__typename")
+                if known is not None and known not in types:
+                    continue
+            child = value.get(key)
+            if isinstance(child, dict):
+                found.append(child)
+            elif isinstance(child, list):
+                _flatten(child, found)
+        level = found
+    return level
+
+
+def _flatten(values: list[Any], found: list[Object]) -> None:
+    for value in values:
+        if isinstance(value, dict):
+            found.append(value)
+        elif isinstance(value, list):
+            _flatten(value, found)
+
+
+def places_at(root: Object, path: tuple[Step, ...]) -> Iterator[tuple[Object, Path]]:
+    """What `objects_at` finds, each with its path in the answer."""
     yield from _walk(root, path, 0, ())
 
 
@@ -36,93 +59,19 @@ def _walk(value: Any, path: tuple[Step, ...], index: int, here: Path) -> Iterato
         yield from _walk(value.get(step.key), path, index + 1, (*here, step.key))
 
 
-def represent(
-    value: Object, target: Target, variables: Mapping[str, Any], path: Path, failed: Set[Path]
-) -> Iterator[Object]:
-    """The representations of the object at `path`; none where a key is not there, so that it cannot be named.
-
-    `failed`: the places at or above errors, whose nulls are no values.
-    """
-    typename = value.get("__typename") or target.type_name
-    for item in target.representations:
-        if typename is None:
-            if item.type_name in item.types:
-                continue
-        elif typename not in item.types:
-            continue
-        found = _fields(value, typename, item, lambda conditions: hold(conditions, variables), _Place(path, failed))
-        if found is not None:
-            own = item.is_interface_object or typename is None
-            yield {"__typename": item.type_name if own else typename, **found}
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a value stands."""
-
-    path: Path
-    failed: Set[Path]
-
-    def at(self, step: str | int) -> _Place:
-        """One step on."""
-        return _Place((*self.path, step), self.failed)
-
-
-def _fields(
-    value: Object, typename: str | None, item: Representation, holds: Callable[[Conditions], bool], place: _Place
-) -> Object | None:
-    found: Object = {}
-    known = False
-    for types, need in item.keys:
-        if typename is None or typename in types:
-            found[need.name] = part = _part(value.get(need.key, _MISSING), need, place.at(need.key))
-            if part is _MISSING:
-                return None
-            known = known or part is not None
-    if item.keys and not known:
-        return None
-    for types, need, conditions in item.needs:
-        if typename is None or typename in types:
-            part = _part(value.get(need.key, _MISSING), need, place.at(need.key))
-            if part is not _MISSING:
-                found[need.name] = part
-            elif holds(conditions):
-                # What it requires could not be had: no value is better than one computed without it.
-                return None
-    return found
-
-
-def _part(value: Any, need: Need, place: _Place) -> Any:
-    if value is None or value is _MISSING:
-        # A null that an error left is not had: what required it would be computed from what nobody said.
-        return _MISSING if place.path in place.failed else value
-    if isinstance(value, list):
-        parts = [_part(item, need, place.at(index)) for index, item in enumerate(value)]
-        return _MISSING if any(part is _MISSING for part in parts) else parts
-    if need.parts is None:
-        return value
-    typename = value.get("__typename")
-    found: Object = {} if typename is None else {"__typename": typename}
-    for types, nested in need.parts:
-        if typename is None or typename in types:
-            part = _part(value.get(nested.key, _MISSING), nested, place.at(nested.key))
-            if part is _MISSING:
-                return _MISSING
-            found[nested.name] = part
-    return found
-
-
 def merge(target: Object, source: Mapping[str, Any]) -> None:
-    """Add an answer's fields to an object. A null never takes the place of a value."""
+    """Add an answer's fields to an object, which takes them over as they are. A null never replaces a value."""
     for key, value in source.items():
         known = target.get(key)
         if known is None:
-            target[key] = _fresh(value)
-        elif isinstance(known, dict) and isinstance(value, dict):
-            merge(known, value)
-        elif isinstance(known, list) and isinstance(value, list) and len(known) == len(value):
-            _merge_lists(known, value)
-        elif value is not None and not isinstance(known, dict | list):
+            target[key] = value
+        elif isinstance(known, dict):
+            if isinstance(value, dict):
+                merge(known, value)
+        elif isinstance(known, list):
+            if isinstance(value, list) and len(known) == len(value):
+                _merge_lists(known, value)
+        elif value is not None:
             target[key] = value
 
 
@@ -130,19 +79,25 @@ def _merge_lists(target: list[Any], source: list[Any]) -> None:
     for index, value in enumerate(source):
         known = target[index]
         if known is None:
-            target[index] = _fresh(value)
-        elif isinstance(known, dict) and isinstance(value, dict):
-            merge(known, value)
+            target[index] = value
+        elif isinstance(known, dict):
+            if isinstance(value, dict):
+                merge(known, value)
         elif isinstance(known, list) and isinstance(value, list) and len(known) == len(value):
             _merge_lists(known, value)
 
 
-def _fresh(value: Any) -> Any:
-    """A copy, as one entity of an answer may stand at many places that then grow apart."""
+def merge_copy(target: Object, source: Mapping[str, Any]) -> None:
+    """The same with a copy of the answer, which stands at another place too; the two may then grow apart."""
+    merge(target, copied(source))
+
+
+def copied(value: Any) -> Any:
+    """A value that shares no object and no list with this one."""
     if isinstance(value, dict):
-        return {key: _fresh(item) for key, item in value.items()}
+        return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_fresh(item) for item in value]
+        return [copied(item) for item in value]
     return value
 
 

@@ -46,6 +46,7 @@ class Prepared:
     kind: str
     plan: Plan
     projector: Projector = field(repr=False)
+    schema: GraphQLSchema = field(repr=False)
 
 
 class Planning:
@@ -76,6 +77,14 @@ class Planning:
         self._cache.move_to_end(key)
         return found
 
+    def known(self, document: str, operation_name: str | None = None) -> Prepared | None:
+        """A document that is in the cache already."""
+        return self._cache.get((document, operation_name))
+
+    def documents(self) -> list[tuple[str, str | None]]:
+        """Text and operation name of what is in the cache."""
+        return list(self._cache)
+
     def _prepare(self, text: str, operation_name: str | None) -> Prepared:
         try:
             document = parse(text)
@@ -93,6 +102,7 @@ class Planning:
             kind=operation.operation.value,
             plan=self._plan(operation, fragments),
             projector=Projector(self.public_schema, operation, fragments),
+            schema=self.public_schema,
         )
 
     def _plan(self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Plan:

@@ -9,18 +9,22 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubgraphRequest:
-    """One fetch: `document` is fixed when the plan is made, only `variables` differ from request to request."""
+    """One fetch: `document` is fixed when the plan is made, only `variables` differ from request to request.
+
+    `body`: both as JSON, `{"query": …, "variables": …}`, for transports that send bytes.
+    """
 
     subgraph: str
     document: str
     document_hash: str
     operation_kind: str
     variables: Mapping[str, Any]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubgraphResponse:
-    """A subgraph's answer, as the GraphQL specification shapes it (§7.1)."""
+    """A subgraph's answer, as the GraphQL specification shapes it (§7.1). Its data becomes the engine's own."""
 
     data: Mapping[str, Any] | None
     errors: Sequence[Mapping[str, Any]] = ()

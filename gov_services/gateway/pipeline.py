@@ -7,15 +7,14 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import structlog
-from graphql.execution.values import get_variable_values
 
-from gov_services.federation.engine import Engine, ExecutionResult
-from gov_services.gateway.authenticate import Authenticator, bearer_of
-from gov_services.gateway.documents import Documents, Selected
+from gov_services.federation.engine import Engine, ExecutionResult, Inputs, VariablesInvalid
+from gov_services.gateway.authenticate import bearer_of
+from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import (
     UNAVAILABLE_CODES,
     MethodNotAllowed,
@@ -24,14 +23,14 @@ from gov_services.gateway.errors import (
     formatted,
     status_of,
 )
-from gov_services.gateway.limits import Limits, RateLimiter
+from gov_services.gateway.limits import Limits
 from gov_services.gateway.refusals import RefusalSink
 from gov_services.gateway.transport import GatewayCall
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import ServiceError, Unauthenticated, Unavailable
 from gov_services.kit.ids import new_id
-from graphql import OperationDefinitionNode
+from graphql import VariableDefinitionNode
 
 _DOCUMENT_ID = re.compile("[0-9a-f]{64}")
 _log = structlog.get_logger("gov_services.gateway")
@@ -63,20 +62,48 @@ class GraphQLAnswer:
     retry_after_s: int | None = None
 
 
+class Authenticates(Protocol):
+    """Says who bears a token."""
+
+    def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
+        """Who bears it. Raises gateway.errors.InvalidToken."""
+        ...
+
+
+class SelectsDocuments(Protocol):
+    """Finds the document of a request."""
+
+    def select(
+        self, actor: Actor, *, document_id: str | None, text: str | None, name: str | None, headers: Mapping[str, str]
+    ) -> Selected:
+        """The document, planned. Raises what `gateway.documents.Documents.select` does."""
+        ...
+
+
+class CountsRequests(Protocol):
+    """Counts what a caller asks."""
+
+    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float) -> None:
+        """Count one request. Raises TooManyRequests, LimitsUnavailable."""
+        ...
+
+
 class Pipeline:
-    """The gateway's one page."""
+    """The gateway's one page. `masks`: whether what subgraphs say without a code is kept from clients."""
 
     def __init__(
         self,
         *,
-        authenticator: Authenticator,
-        documents: Documents,
+        authenticator: Authenticates,
+        documents: SelectsDocuments,
         limits: Limits,
-        rate: RateLimiter,
+        rate: CountsRequests,
         engine: Engine,
         refusals: RefusalSink,
         clock: Clock,
+        masks: bool = True,
     ) -> None:
+        self._masks = masks
         self._authenticator = authenticator
         self._documents = documents
         self._limits = limits
@@ -96,7 +123,7 @@ class Pipeline:
             selected = self._select(actor, request)
             counted = True
             await self._limit(actor, request, selected)
-            variables = self._coerce(selected, request.variables)
+            inputs = self._inputs(selected, request.variables)
             call = GatewayCall(
                 actor=actor,
                 bearer=bearer,
@@ -105,7 +132,7 @@ class Pipeline:
                 locale=request.locale,
                 **_stated(actor, request.headers),
             )
-            result = await self._engine.execute(selected.prepared, variables=variables, context=call)
+            result = await self._engine.execute(selected.prepared, inputs=inputs, context=call)
         except ServiceError as refused:
             return await self._refused(refused, actor, request, request_id, now, counted=counted)
         except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause
@@ -113,7 +140,7 @@ class Pipeline:
             error = ServiceError()
             body = {"errors": [formatted(error, locale=request.locale, request_id=request_id)]}
             return GraphQLAnswer(body=body, status=500, request_id=request_id)
-        return _answer(result, locale=request.locale, request_id=request_id)
+        return _answer(result, locale=request.locale, request_id=request_id, masks=self._masks)
 
     async def refuse(self, refused: ServiceError, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to what did not even become a request: counted and logged like every other refusal."""
@@ -163,18 +190,14 @@ class Pipeline:
     async def _count(self, actor: Actor, request: GraphQLRequest, *, is_query: bool) -> None:
         await self._rate.take(actor, address=request.address, is_query=is_query, monotonic_s=time.monotonic())
 
-    def _coerce(self, selected: Selected, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The variables as sent, once they fit the operation. graphql-core's own messages quote values: ours do not."""
-        operation = next(
-            item for item in selected.prepared.document.definitions if isinstance(item, OperationDefinitionNode)
-        )
-        declared = {item.variable.name.value for item in operation.variable_definitions or ()}
-        sent = {name: value for name, value in variables.items() if name in declared}
-        for definition in operation.variable_definitions or ():
-            found = get_variable_values(self._engine.planning.public_schema, [definition], sent, max_errors=1)
-            if isinstance(found, list):
-                raise VariablesRefused(variable=f"${definition.variable.name.value}")
-        return sent
+    def _inputs(self, selected: Selected, variables: Mapping[str, Any]) -> Inputs:
+        """The variables, once they fit the operation. graphql-core's own messages quote values: ours do not."""
+        try:
+            return self._engine.inputs(selected.prepared, variables)
+        except VariablesInvalid as invalid:
+            nodes = invalid.errors[0].nodes or ()
+            names = [node.variable.name.value for node in nodes if isinstance(node, VariableDefinitionNode)]
+            raise VariablesRefused(variable=f"${''.join(names[:1])}") from None
 
     async def _log_refusal(
         self, refused: ServiceError, actor: Actor, request: GraphQLRequest, request_id: str, now: dt.datetime
@@ -213,8 +236,8 @@ def _reason(headers: Mapping[str, str]) -> str | None:
     return stated or None
 
 
-def _answer(result: ExecutionResult, *, locale: str, request_id: str) -> GraphQLAnswer:
-    errors = [_from_subgraph(error, locale=locale, request_id=request_id) for error in result.errors or ()]
+def _answer(result: ExecutionResult, *, locale: str, request_id: str, masks: bool) -> GraphQLAnswer:
+    errors = [_from_subgraph(error, locale=locale, request_id=request_id, masks=masks) for error in result.errors or ()]
     body: dict[str, Any] = {"data": result.data}
     if errors:
         body["errors"] = errors
@@ -228,10 +251,10 @@ def _answer(result: ExecutionResult, *, locale: str, request_id: str) -> GraphQL
     return GraphQLAnswer(body=body, status=status, request_id=request_id)
 
 
-def _from_subgraph(error: Any, *, locale: str, request_id: str) -> dict[str, Any]:
+def _from_subgraph(error: Any, *, locale: str, request_id: str, masks: bool) -> dict[str, Any]:
     item = dict(error)
     extensions = dict(item.get("extensions") or {})
-    if "code" not in extensions:
+    if "code" not in extensions and masks:
         # An error that the engine made (a subgraph away, a null where there must be none) says nothing of the inside.
         unknown = ServiceError()
         item["message"] = unknown.message(locale)

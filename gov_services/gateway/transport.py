@@ -69,11 +69,6 @@ class AssertionSigner:
         return sign_token(self._key, assertion.claims(), type=TYPE)
 
 
-def encode_fetch(request: SubgraphRequest) -> bytes:
-    """The body of a fetch: what is hashed into the assertion and what the subgraph reads."""
-    return orjson.dumps({"query": request.document, "variables": request.variables or {}})
-
-
 def decode_answer(subgraph: str, content: bytes) -> SubgraphResponse:
     """A subgraph's answer. Raises SubgraphUnavailable where it is none."""
     try:
@@ -96,7 +91,7 @@ class InProcessTransport:
     async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
         """See federation.transports.Transport."""
         assert isinstance(context, GatewayCall)
-        body = encode_fetch(request)
+        body = request.body
         assertion = self._signer.sign(context, subgraph=self._name, body=body)
         content = await self._subgraph.handle(body, assertion=assertion, access_token=context.bearer)
         return decode_answer(self._name, content)
@@ -114,7 +109,7 @@ class HttpTransport:
     async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
         """See federation.transports.Transport. Raises SubgraphUnavailable."""
         assert isinstance(context, GatewayCall)
-        body = encode_fetch(request)
+        body = request.body
         headers = {
             "content-type": "application/json",
             "gov-assertion": self._signer.sign(context, subgraph=self._name, body=body),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import rich_click as click
 
-from gov_services.cli.main import add_groups, cli
+from gov_services.cli.main import cli
 from gov_services.cli.settings_page import settings_page
 from gov_services.kit.settings import PROJECT_ROOT
 
@@ -52,7 +52,7 @@ def command_of(words: list[str]) -> tuple[str, ...] | None:
     for word in words:
         if not isinstance(group, click.Group):
             break
-        found = group.commands.get(word)
+        found = group.get_command(click.Context(group), word)
         if found is None:
             return None
         group = found
@@ -83,12 +83,6 @@ def announced_commands() -> set[tuple[str, ...]]:
         else:
             found.add(tuple(word for word in words[:2] if word.islower() and not word.startswith(("-", "["))))
     return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def whole_tree() -> None:
-    """The command with all its groups."""
-    add_groups()
 
 
 def test_the_page_of_settings_is_what_the_code_says() -> None:

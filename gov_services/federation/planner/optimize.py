@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from gov_services.federation.planner.conditions import NEVER, Conditions, either
 from gov_services.federation.planner.coordinates import Coordinates
 from gov_services.federation.planner.fetches import Group, Position, State, levels_of, run_conditions
@@ -82,6 +84,7 @@ class _FetchBuilder:
             operation_kind=first.operation,
             document=document,
             document_hash=hash_of(document),
+            encoded_document=json.dumps(document, ensure_ascii=False).encode(),
             depends_on=depends_on,
             is_entity_fetch=first.is_entity,
             variables=self._printer.variables(),

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from gov_services.federation.planner.conditions import Conditions
 from gov_services.federation.planner.fetches import Need, levels_of
@@ -40,6 +41,8 @@ class Target:
     path: tuple[Step, ...]
     type_name: str | None
     representations: tuple[Representation, ...] = ()
+    makers: dict[str | None, list[Any]] = field(default_factory=dict, repr=False, compare=False)
+    """What the executor worked out for each type of object that it met."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class Fetch:
     parts: tuple[Part, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
     coordinates: frozenset[str] = frozenset()
+    encoded_document: bytes = b""
+    """The document as a string of JSON."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,13 @@ class Plan:
     def depth(self) -> int:
         """The longest row of fetches that wait for each other."""
         return max(self.levels.values(), default=-1) + 1
+
+    @cached_property
+    def next_after(self) -> dict[int, tuple[Fetch, ...]]:
+        """The fetches that wait for each, among others."""
+        return {
+            before.id: tuple(item for item in self.fetches if before.id in item.depends_on) for before in self.fetches
+        }
 
     @cached_property
     def levels(self) -> dict[int, int]:

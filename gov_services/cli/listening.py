@@ -1,0 +1,120 @@
+"""Listens and serves an ASGI application until told to stop. It knows no application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
+
+import rich_click as click
+import uvicorn
+import uvloop
+
+from gov_services.cli.failing import failing_in_one_line
+from gov_services.kit.settings import Settings, load_settings
+
+SHUTDOWN_S = 20
+"""How long requests in flight may take to finish once we are told to stop."""
+HEADER_BYTES = 16_384
+CONNECTIONS = 1_000
+THREADS = 4
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NotListening(Exception):
+    """The port is taken, or the server ended before it answered."""
+
+
+class OwnSignals(uvicorn.Server):
+    """A server that leaves signals to whoever runs it, and so exits 0 when it was told to stop."""
+
+    def leave(self) -> None:
+        """Take no more connections, let requests in flight finish, then return from `serve`."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+def listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """A socket that listens, and its address; port 0 is any that is free."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as taken:
+        listener.close()
+        raise NotListening(f"port {port} of {host}: {taken.strerror}") from None
+    return listener, f"http://{host}:{listener.getsockname()[1]}"
+
+
+@contextlib.asynccontextmanager
+async def served(
+    app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "on", trusted_proxies: str = ""
+) -> AsyncIterator[None]:
+    """Serve `app` from this process for as long as the block lasts; then let requests in flight finish."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan=lifespan,
+        loop="none",
+        ws="none",
+        # The faster parser sets no bound to headers.
+        http="h11",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies or None,
+    )
+    server = OwnSignals(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                task.result()
+                raise NotListening("the server ended before it answered")
+            await asyncio.sleep(0.02)
+        yield
+    finally:
+        server.leave()
+        await task
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on Ctrl-C and SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+
+def run_served(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run what serves, on the faster event loop; what we know can go wrong is told in one line."""
+    with failing_in_one_line(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        # Hashing a password takes 64 MiB; as many at once as a large machine has threads would be its end.
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+        return runner.run(work)
+
+
+def listening(command: Command) -> Command:
+    """Give a command `--port` and `--host`."""
+    port = click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+    host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+    return port(host(command))
+
+
+async def serve_alone(make: Callable[[Settings], Awaitable[Any]], *, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM, then let requests in flight finish. Exits 1 where it could not start."""
+    settings = load_settings()
+    app = await make(settings)  # refuses before it listens
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    listener, _ = listen(host, port)
+    async with served(app, listener, trusted_proxies=settings.trusted_proxies):
+        await stop.wait()
