@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
 from gov_services.cli.failing import fail
-from gov_services.cli.listening import listening, run_served, serve_alone
+from gov_services.cli.listening import listen, listening, run_served, serve_alone, served
 from gov_services.kit.settings import Settings
 
 
@@ -19,27 +20,53 @@ from gov_services.kit.settings import Settings
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Serve this supergraph instead of the city's, over the addresses that it names.",
 )
-@click.option("--unsafe-open", is_flag=True, help="Ask no token and take any document, with introspection.")
-def gateway(port: int, host: str, supergraph: Path | None, unsafe_open: bool) -> None:
-    """The gateway alone, over rooms elsewhere (GOV_ROOM_URLS); with --supergraph the engine alone."""
+@click.option("--unsafe-open", is_flag=True, help="Ask no token and set hardly any limit. For development.")
+@click.option("--jwks", help="Whose tokens are taken: their JWK Set, a file or an address.")
+@click.option("--issuer", help="The `iss` of their tokens.")
+@click.option("--audience", help="The `aud` of their tokens.")
+@click.option("--per-second", default=0.0, help="Requests a caller may make, on average; 0: as many as they like.")
+@click.option("--metrics-port", default=0, help="Show metrics for Prometheus at /metrics of this port; 0: nowhere.")
+def gateway(port: int, host: str, supergraph: Path | None, **options: Any) -> None:
+    """The gateway alone, over rooms elsewhere (GOV_ROOM_URLS); with --supergraph the engine alone.
+
+    The options after --supergraph are the engine's; the city's gateway takes its settings from the environment.
+    """
     if supergraph is None:
-        if unsafe_open:
-            fail("--unsafe-open is for --supergraph alone: the city's gateway is never open")
+        if any(options.values()):
+            fail("only --supergraph takes these options: the city's gateway has settings, and is never open")
         run_served(serve_alone(_city, host=host, port=port))
         return
-    if not unsafe_open:
-        fail("--supergraph needs --unsafe-open: it asks for no token and is for development and conformance runs")
-    file = supergraph
-
-    async def alone(_: Settings) -> Any:
-        from gov_services.gateway.standalone import create_open_app
-
-        return create_open_app(file)
-
-    run_served(serve_alone(alone, host=host, port=port))
+    if options["unsafe_open"] == bool(options["jwks"]):
+        fail("--supergraph needs either --jwks, --issuer and --audience, or --unsafe-open")
+    if options["jwks"] and not (options["issuer"] and options["audience"]):
+        fail("--jwks needs --issuer and --audience: a token that is for anybody is for nobody")
+    run_served(_alone(supergraph, host, port, options))
 
 
 async def _city(settings: Settings) -> Any:
     from gov_services.cli import deployables
 
     return deployables.create_gateway_app(settings)
+
+
+async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]) -> None:
+    from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_address, from_file
+    from gov_services.gateway.metrics import metrics_app
+    from gov_services.gateway.standalone import Standalone, create_standalone_app
+
+    keys = tokens = None
+    if options["jwks"]:
+        at = options["jwks"]
+        keys = JwkSet(from_address(at) if at.startswith(("http://", "https://")) else from_file(Path(at)))
+        tokens = IssuedTokens(keys, issuer=options["issuer"], audience=options["audience"])
+        await keys.load()
+    alone = Standalone(supergraph=supergraph, tokens=tokens, per_second=options["per_second"])
+
+    async def make(_: Settings) -> Any:
+        return create_standalone_app(alone)
+
+    async with contextlib.AsyncExitStack() as stack:
+        if options["metrics_port"]:
+            listener, _ = listen("127.0.0.1", options["metrics_port"])
+            await stack.enter_async_context(served(metrics_app(alone.metrics), listener, lifespan="off"))
+        await serve_alone(make, host=host, port=port)

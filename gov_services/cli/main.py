@@ -15,6 +15,7 @@ _COMMANDS = "gov_services.cli.commands"
 _SERVING = "gov_services.cli.serving"
 SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("gov_services.cli.log", "audit_group"),
+    "bench": ("gov_services.cli.bench", "bench"),
     "client": ("gov_services.cli.accounts", "client_group"),
     "db": (_COMMANDS, "db"),
     "demo": (_SERVING, "demo"),

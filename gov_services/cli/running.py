@@ -12,7 +12,7 @@ import rich_click as click
 
 from gov_services.cli import installation
 from gov_services.cli.accounts import SampleAccounts, make_sample_accounts
-from gov_services.cli.listening import listen, served, stop_on_signals
+from gov_services.cli.listening import listen, served, spare_the_collector, stop_on_signals
 from gov_services.cli.serve import Site, create_app, create_site
 from gov_services.devstack.sandboxes import Sandboxes, sandboxes
 from gov_services.devstack.servers import servers
@@ -112,6 +112,7 @@ async def serve_forever(settings: Settings, *, host: str, port: int) -> None:
         click.echo(f"serving on {running.url}/graphql (Ctrl-C ends it)")
         for line in running.accounts.lines():
             click.echo(line)
+        spare_the_collector()
         await stop.wait()
 
 
@@ -127,4 +128,5 @@ async def _serve_installation(settings: Settings, *, host: str, port: int) -> No
         site = await site_with_right_keys(settings)
         async with served(create_app(site), listener, trusted_proxies=settings.trusted_proxies):
             click.echo(f"serving on {url}/graphql, in production")
-            await stop.wait()
+            spare_the_collector()
+        await stop.wait()

@@ -1,4 +1,4 @@
-"""The projection of an answer in which nothing went wrong: one closure an object type, made once. It reports nothing.
+"""The projection of an answer in which nothing went wrong, as Python made once for an operation. It reports nothing.
 
 Whatever is not as it should be (a null where none may be, a value of another kind) raises `Irregular`: then
 `projection.py` goes over the same tree again, and tells what is wrong.
@@ -7,7 +7,6 @@ Whatever is not as it should be (a null where none may be, a value of another ki
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gov_services.federation.planner.conditions import hold
@@ -35,7 +34,12 @@ class Irregular(Exception):
 
 
 class CompiledProjection:
-    """The closures for one operation and one choice of what its @skip and @include leave."""
+    """The functions for one operation and one choice of what its @skip and @include leave.
+
+    One is written for each object type at each place: it reads the fields into variables, looks at those that may not
+    be null, has the nested ones completed, and returns the answer's object. A document's names are all that of it gets
+    into the text, and only as literals.
+    """
 
     def __init__(self, projector: Projector, variables: Mapping[str, Any]) -> None:
         self._projector = projector
@@ -44,41 +48,35 @@ class CompiledProjection:
 
     def _object(self, shape: Shape, owner: Owner) -> Complete:
         fields = [item for item in self._projector.fields(shape, owner) if hold(item.conditions, self._variables)]
+        asks_type = any(item.name == TYPENAME for item in fields)
         if any(item.name != TYPENAME and item.type is None for item in fields):
             return _irregular  # introspection, which is answered elsewhere
-        named = [item.key for item in fields if item.name == TYPENAME]
-        if named and isinstance(owner, GraphQLInterfaceType):
+        if asks_type and isinstance(owner, GraphQLInterfaceType):
             return _irregular
         read = [item for item in fields if item.name != TYPENAME]
-        keys = tuple(item.key for item in read)
-        get = _getter(keys)
-        required = tuple(number for number, item in enumerate(read) if isinstance(item.type, GraphQLNonNull))
-        nested = [(item.key, made) for item in read if (made := self._complete(item.type, item)) is not None]
-        template = dict.fromkeys(item.key for item in fields)
-        template.update(dict.fromkeys(named, owner.name))
-
-        def complete(value: Any) -> dict[str, Any]:
-            if type(value) is not dict:
-                raise Irregular
-            try:
-                values = get(value)
-            except KeyError:
-                values = tuple([value.get(key) for key in keys])
-            if None in values:
-                for number in required:
-                    if values[number] is None:
-                        raise Irregular
-            if named:
-                answer: dict[str, Any] = template.copy()
-                answer.update(zip(keys, values, strict=True))
-            else:
-                answer = dict(zip(keys, values, strict=True))
-            for key, inner in nested:
-                item = answer[key]
-                if item is not None:
-                    answer[key] = inner(item)
-            return answer
-
+        known: dict[str, Any] = {"Irregular": Irregular}
+        lines = ["def complete(value):", " if type(value) is not dict: raise Irregular"]
+        if read:
+            lines += [" try:", *(f"  v{number} = value[{item.key!r}]" for number, item in enumerate(read))]
+            lines += [
+                " except KeyError:",
+                *(f"  v{number} = value.get({item.key!r})" for number, item in enumerate(read)),
+            ]
+        required = [f"v{number} is None" for number, item in enumerate(read) if isinstance(item.type, GraphQLNonNull)]
+        if required:
+            lines.append(f" if {' or '.join(required)}: raise Irregular")
+        for number, item in enumerate(read):
+            made = self._complete(item.type, item)
+            if made is not None:
+                known[f"c{number}"] = made
+                lines.append(f" if v{number} is not None: v{number} = c{number}(v{number})")
+        numbers = {id(item): number for number, item in enumerate(read)}
+        parts = [
+            f"{item.key!r}: {f'v{numbers[id(item)]}' if item.name != TYPENAME else repr(owner.name)}" for item in fields
+        ]
+        lines.append(f" return {{{', '.join(parts)}}}")
+        exec("\n".join(lines), known)  # noqa: S102  names of GraphQL's, as literals
+        complete: Complete = known["complete"]
         return complete
 
     def _complete(self, declared: GraphQLOutputType | None, item: OutputField) -> Complete | None:
@@ -116,12 +114,6 @@ def _irregular(_: Any) -> Any:
     raise Irregular
 
 
-def _getter(keys: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    if len(keys) > 1:
-        return itemgetter(*keys)
-    return lambda value: tuple([value[key] for key in keys])
-
-
 def _list(inner: Complete | None, *, is_required: bool) -> Complete:
     def check(value: Any) -> Any:
         if type(value) is not list or (is_required and None in value):
@@ -132,7 +124,13 @@ def _list(inner: Complete | None, *, is_required: bool) -> Complete:
         return check
 
     def complete(value: Any) -> Any:
-        return [None if item is None else inner(item) for item in check(value)]
+        if type(value) is not list:
+            raise Irregular
+        if None in value:
+            if is_required:
+                raise Irregular
+            return [None if item is None else inner(item) for item in value]
+        return [inner(item) for item in value]
 
     return complete
 

@@ -91,12 +91,9 @@ class Execution:
 
     async def _fetch_entities(self, item: Fetch, variables: dict[str, Any]) -> None:
         found = [collect(part, self.data, self._coerced, self._failed) for part in item.parts]
-        if not any(entities.encoded for entities in found):
+        if not any(entities.objects for entities in found):
             return
-        body = _body(item, variables, found)
-        for entities in found:
-            variables[entities.part.variable] = entities.representations
-        response = await self._send(item, variables, body)
+        response = await self._send(item, variables, _body(item, variables, found))
         if response is None:
             self._add_error(_AWAY, _common([place for entities in found for place in self._places(entities)]))
             return
@@ -106,10 +103,13 @@ class Execution:
             if not isinstance(answers, list):
                 continue
             for answer, objects in zip(answers, entities.objects, strict=False):
-                if isinstance(answer, Mapping):
-                    named = renamed(answer, item.renames)
-                    for number, target in enumerate(objects):
-                        (merge_copy if number else merge)(target, named)
+                if type(answer) is not dict:
+                    continue  # null: there is no such entity
+                if item.renames:
+                    answer = renamed(answer, item.renames)
+                for target in objects[1:]:
+                    merge_copy(target, answer)
+                merge(objects[0], answer)
         for error in response.errors:
             self._add_entity_error(error, item, found)
 
@@ -158,11 +158,11 @@ class Execution:
 _AWAY = {"message": "A service is unavailable.", "extensions": {"code": UNAVAILABLE}}
 
 
-def _body(item: Fetch, variables: Mapping[str, Any], found: Iterable[Entities]) -> bytes:
-    """The request's body. Representations were encoded when they were told apart, and are put in as they are."""
-    values = [orjson.dumps(name) + b":" + orjson.dumps(value) for name, value in variables.items()]
-    values += [b'"%b":[%b]' % (part.part.variable.encode(), b",".join(part.encoded)) for part in found]
-    return b'{"query":%b,"variables":{%b}}' % (item.encoded_document, b",".join(values))
+def _body(item: Fetch, variables: dict[str, Any], found: Iterable[Entities]) -> bytes:
+    """The request's body."""
+    for entities in found:
+        variables[entities.part.variable] = entities.representations
+    return b'{"query":%b,"variables":%b}' % (item.encoded_document, orjson.dumps(variables))
 
 
 def _named(path: Iterable[str | int], item: Fetch) -> Path:

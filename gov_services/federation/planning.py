@@ -47,6 +47,8 @@ class Prepared:
     plan: Plan
     projector: Projector = field(repr=False)
     schema: GraphQLSchema = field(repr=False)
+    notes: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What others work out once a document."""
 
 
 class Planning:

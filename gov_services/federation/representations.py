@@ -5,7 +5,7 @@ Source: Apollo Federation subgraph specification, `_entities(representations: [_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -18,17 +18,15 @@ from gov_services.federation.planner.fetches import Need
 from gov_services.federation.planner.plan import Part, Representation, Target
 
 _MISSING: Any = object()
-Maker = Callable[[Object], Object | None]
-"""Makes an object's representation; None where the slow way must be asked."""
+_NO_ERRORS: Set[Path] = frozenset()
 
 
 @dataclass(slots=True)
 class Entities:
-    """One part's representations, each once and encoded, and the objects that each stands for."""
+    """One part's representations, each once, and the objects that each stands for."""
 
     part: Part
     representations: list[Object] = field(default_factory=list)
-    encoded: list[bytes] = field(default_factory=list)
     objects: list[list[Object]] = field(default_factory=list)
 
     def places(self, root: Object) -> list[list[Path]]:
@@ -43,50 +41,126 @@ class Entities:
 def collect(part: Part, root: Object, variables: Mapping[str, Any], failed: Set[Path]) -> Entities:
     """The representations of all objects that a part is about. `failed`: the places at or above errors."""
     entities = Entities(part)
-    known: dict[bytes, int] = {}
+    known: dict[object, Any] = {}
     for target in part.targets:
-        found = _made_with_care(target, root, variables, failed) if failed else _made(target, root, variables)
-        for value, representation in found:
-            text = orjson.dumps(representation)
-            index = known.setdefault(text, len(known))
-            if index == len(entities.encoded):
-                entities.representations.append(representation)
-                entities.encoded.append(text)
-                entities.objects.append([])
-            entities.objects[index].append(value)
+        if failed:
+            for value, path in places_at(root, target.path):
+                typename = value.get("__typename") or target.type_name
+                for maker in _makers(target, typename):
+                    _add_slowly(entities, known, value, maker, variables, _Place(path, failed))
+        else:
+            _add_all(entities, known, objects_at(root, target.path), target, variables)
     return entities
 
 
-def _made(target: Target, root: Object, variables: Mapping[str, Any]) -> Iterator[tuple[Object, Object]]:
-    """Object and representation, where no error is about."""
-    for value in objects_at(root, target.path):
-        typename = value.get("__typename") or target.type_name
-        for maker, item in _makers(target, typename):
-            representation = None if maker is None else maker(value)
-            if representation is None:
-                representation = _represent(value, typename, item, variables, _Place((), frozenset()))
-            if representation is not None:
-                yield value, representation
+def _add_all(
+    entities: Entities,
+    known: dict[object, Any],
+    values: list[Object],
+    target: Target,
+    variables: Mapping[str, Any],
+) -> None:
+    """Add the objects of a target, where no error is about."""
+    if target.type_name is not None:
+        makers = _makers(target, target.type_name)
+        if len(makers) == 1 and makers[0].only is not None:
+            _add_by_one_text(entities, known, values, makers[0], variables)
+            return
+    for value in values:
+        for maker in _makers(target, value.get("__typename") or target.type_name):
+            _add(entities, known, value, maker, variables)
 
 
-def _made_with_care(
-    target: Target, root: Object, variables: Mapping[str, Any], failed: Set[Path]
-) -> Iterator[tuple[Object, Object]]:
-    """The same where some nulls were left by errors, and so are no values."""
-    for value, path in places_at(root, target.path):
-        typename = value.get("__typename") or target.type_name
-        for _, item in _makers(target, typename):
-            representation = _represent(value, typename, item, variables, _Place(path, failed))
-            if representation is not None:
-                yield value, representation
+def _add_by_one_text(
+    entities: Entities,
+    known: dict[object, Any],
+    values: list[Object],
+    maker: _Maker,
+    variables: Mapping[str, Any],
+) -> None:
+    """The usual case, and so the one that must cost least: objects of one type, each known by one text."""
+    assert maker.only is not None
+    key, (kind, name), typename = maker.only, maker.names, maker.named
+    told_apart = known.setdefault(maker.id, {})
+    for value in values:
+        text = value.get(key)
+        if type(text) is not str:
+            _add(entities, known, value, maker, variables)
+            continue
+        objects = told_apart.get(text)
+        if objects is None:
+            told_apart[text] = objects = []
+            entities.objects.append(objects)
+            entities.representations.append({kind: typename, name: text})
+        objects.append(value)
 
 
-def _makers(target: Target, typename: str | None) -> list[tuple[Maker | None, Representation]]:
+def _add(
+    entities: Entities, known: dict[object, Any], value: Object, maker: _Maker, variables: Mapping[str, Any]
+) -> None:
+    """Add an object by what it is told apart by, where it is plain; its representation is made when it is new."""
+    try:
+        row = maker.get(value)
+    except KeyError:
+        row = None
+    if row is None or None in row:
+        _add_slowly(entities, known, value, maker, variables, _Place((), _NO_ERRORS))
+        return
+    # Types too: 1, 1.0 and True are equal here, but not where they go to.
+    key = (maker.id, row, tuple([type(item) for item in row]))
+    try:
+        objects = known.get(key)
+    except TypeError:  # a value of a list or an object, which has no hash
+        _add_slowly(entities, known, value, maker, variables, _Place((), _NO_ERRORS))
+        return
+    if objects is None:
+        known[key] = objects = []
+        entities.objects.append(objects)
+        entities.representations.append(dict(zip(maker.names, (maker.named, *row), strict=True)))
+    objects.append(value)
+
+
+def _add_slowly(
+    entities: Entities,
+    known: dict[object, Any],
+    value: Object,
+    maker: _Maker,
+    variables: Mapping[str, Any],
+    place: _Place,
+) -> None:
+    """The same for any object, told apart by its representation's text."""
+    representation = _represent(value, maker.typename, maker.item, variables, place)
+    if representation is None:
+        return
+    text = orjson.dumps(representation)
+    objects = known.get(text)
+    if objects is None:
+        known[text] = objects = []
+        entities.objects.append(objects)
+        entities.representations.append(representation)
+    objects.append(value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Maker:
+    """How objects of one type are sent. `get` reads a plain one's values; `names` say what they are called."""
+
+    item: Representation
+    typename: str | None
+    named: str
+    names: tuple[str, ...]
+    get: Callable[[Object], tuple[Any, ...] | None]
+    id: tuple[str, tuple[str, ...]]
+    only: str | None
+    """Where it is named by a single plain field, that field's place."""
+
+
+def _makers(target: Target, typename: str | None) -> list[_Maker]:
     """What an object of a type is sent as."""
     found = target.makers.get(typename)
     if found is None:
         found = target.makers[typename] = [
-            (_maker(item, typename), item)
+            _maker(item, typename)
             for item in target.representations
             # Without a name the object can only be known as what it is not: an interface object.
             if (item.type_name not in item.types if typename is None else typename in item.types)
@@ -94,33 +168,25 @@ def _makers(target: Target, typename: str | None) -> list[tuple[Maker | None, Re
     return found
 
 
-def _maker(item: Representation, typename: str | None) -> Maker | None:
-    """The fast way for a representation of plain fields, all of them there; None where it has others."""
-    if typename is None:
-        return None
-    needs = [need for types, need in item.keys if typename in types]
-    needs += [need for types, need, _ in item.needs if typename in types]
-    if any(need.parts is not None for need in needs) or any(when != ALWAYS for _, _, when in item.needs):
-        return None
-    keys = tuple(need.key for need in needs)
+def _maker(item: Representation, typename: str | None) -> _Maker:
+    needs = [need for types, need in item.keys if typename is None or typename in types]
+    needs += [need for types, need, _ in item.needs if typename is None or typename in types]
+    is_plain = all(need.parts is None for need in needs) and all(when == ALWAYS for _, _, when in item.needs)
+    named = item.type_name if item.is_interface_object or typename is None else typename
     names = ("__typename", *(need.name for need in needs))
-    named = item.type_name if item.is_interface_object else typename
-    if not keys:
-        return lambda _: {"__typename": named}
-    get = itemgetter(*keys) if len(keys) > 1 else _one(keys[0])
-
-    def make(value: Object) -> Object | None:
-        try:
-            values = get(value)
-        except KeyError:
-            return None
-        return None if None in values else dict(zip(names, (named, *values), strict=True))
-
-    return make
+    get = _getter(tuple(need.key for need in needs)) if is_plain else _not_plain
+    only = needs[0].key if is_plain and len(needs) == 1 else None
+    return _Maker(item, typename, named, names, get, (named, names), only)
 
 
-def _one(key: str) -> Callable[[Object], tuple[Any, ...]]:
-    return lambda value: (value[key],)
+def _getter(keys: tuple[str, ...]) -> Callable[[Object], tuple[Any, ...] | None]:
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda value: tuple([value[key] for key in keys])
+
+
+def _not_plain(_: Object) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)

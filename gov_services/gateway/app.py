@@ -14,6 +14,7 @@ from gov_services.federation.engine import Engine
 from gov_services.federation.planning import Planning
 from gov_services.federation.transports import Transport
 from gov_services.gateway.authenticate import Authenticator
+from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Documents
 from gov_services.gateway.http import GraphQLEndpoint
 from gov_services.gateway.limits import Limits, RateLimiter
@@ -81,6 +82,7 @@ def create_gateway(
         ),
         documents=documents,
         limits=limits,
+        demands=Demands(engine),
         rate=rate or RateLimiter(valkey),
         engine=engine,
         refusals=refusals,

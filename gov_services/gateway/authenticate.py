@@ -11,23 +11,56 @@ from gov_services.gateway.errors import InvalidToken
 from gov_services.kit import access_token
 from gov_services.kit.actor import ANONYMOUS, Actor
 
+REMEMBERED_TOKENS = 10_000
 
-class Authenticator:
-    """Verifies access tokens, and remembers the verified ones until they expire, so many and no more."""
 
-    def __init__(self, keys: VerifyKeys, *, issuer: str, cache_size: int = 10_000) -> None:
-        self._keys = keys
-        self._issuer = issuer
-        self._cache_size = cache_size
+class VerifiedTokens:
+    """Remembers verified tokens until they expire, so many and no more; the one longest unused is forgotten first."""
+
+    def __init__(self, size: int = REMEMBERED_TOKENS) -> None:
+        self._size = size
         self._verified: OrderedDict[str, tuple[Actor, dt.datetime]] = OrderedDict()
 
-    def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
+    def __len__(self) -> int:
+        return len(self._verified)
+
+    def get(self, bearer: str, now: dt.datetime) -> Actor | None:
+        """Who bears it, where it was verified before and has not expired."""
+        found = self._verified.get(bearer)
+        if found is None:
+            return None
+        if now >= found[1]:
+            del self._verified[bearer]
+            return None
+        self._verified.move_to_end(bearer)
+        return found[0]
+
+    def put(self, bearer: str, actor: Actor, expires: dt.datetime) -> None:
+        """Remember one."""
+        self._verified[bearer] = actor, expires
+        while len(self._verified) > self._size:
+            self._verified.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all: the keys changed, and one of them may have been withdrawn."""
+        self._verified.clear()
+
+
+class Authenticator:
+    """Verifies access tokens of our own identity service."""
+
+    def __init__(self, keys: VerifyKeys, *, issuer: str, cache_size: int = REMEMBERED_TOKENS) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self.verified = VerifiedTokens(cache_size)
+
+    async def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
         """Who bears the token; ANONYMOUS without one. Raises InvalidToken."""
         if bearer is None:
             return ANONYMOUS
-        remembered = self._verified.get(bearer)
-        if remembered is not None and now < remembered[1]:
-            return remembered[0]
+        remembered = self.verified.get(bearer, now)
+        if remembered is not None:
+            return remembered
         try:
             claims = verify_token(
                 self._keys,
@@ -40,9 +73,7 @@ class Authenticator:
             actor = access_token.actor_of(claims)
         except (TokenRefused, access_token.AccessTokenMalformed):
             raise InvalidToken from None
-        self._verified[bearer] = (actor, dt.datetime.fromtimestamp(claims["exp"], dt.UTC))
-        while len(self._verified) > self._cache_size:
-            self._verified.popitem(last=False)
+        self.verified.put(bearer, actor, dt.datetime.fromtimestamp(claims["exp"], dt.UTC))
         return actor
 
 

@@ -20,6 +20,8 @@ class Selected:
     """The document of one request, with its plan."""
 
     id: str
+    name: str
+    """What metrics and traces call it: the registered name, or `adhoc`."""
     prepared: Prepared
     manifest_version: int
     personal_variables: bool
@@ -71,6 +73,7 @@ class Documents:
             raise DocumentUnknown
         return Selected(
             id=document.id,
+            name=document.name,
             prepared=self._plan(document.id, document.body, document.name),
             manifest_version=self._manifest.version,
             personal_variables=document.personal_variables,
@@ -85,6 +88,7 @@ class Documents:
         self._limits.check_shape(prepared.document)
         return Selected(
             id=ADHOC,
+            name=ADHOC,
             prepared=prepared,
             manifest_version=self._manifest.version,
             personal_variables=True,

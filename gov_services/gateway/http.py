@@ -116,6 +116,16 @@ class GraphQLEndpoint:
         await _send(send, status, orjson.dumps(answer.body), [*extra, *headers])
 
 
+def before(path: str, endpoint: Any, app: Any) -> Any:
+    """An ASGI application that takes `path` to `endpoint` at once, and all else to `app`, lifespan included."""
+
+    async def front(scope: Any, receive: Any, send: Any) -> None:
+        at_once = scope["type"] == "http" and scope["path"] == path
+        await (endpoint if at_once else app)(scope, receive, send)
+
+    return front
+
+
 async def _send(send: Any, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*_BASE_HEADERS, length, *headers]})

@@ -27,15 +27,13 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLSyntaxError,
     InlineFragmentNode,
-    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    VariableNode,
     parse,
 )
 
-DEFAULT_PAGE = 10
-"""What a connection costs when a document names no `first`."""
+MOST_SELECTIONS = 10_000
+"""Selection sets once fragments are put in for their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +45,7 @@ class Limits:
     depth: int = 12
     aliases: int = 20
     root_fields: int = 10
+    directives: int = 50
     cost: int = 5000
     string_length: int = 10_000
     list_length: int = 100
@@ -62,19 +61,20 @@ class Limits:
             raise DocumentInvalid(problem=malformed.message) from None
 
     def check_shape(self, document: DocumentNode) -> None:
-        """Refuse a document that is too deep or has too many aliases or root fields. Raises TooComplex."""
-        shape = _Shape(document, {}, self.cost)
+        """Refuse a document that is too deep or has too many aliases, root fields or directives. Raises TooComplex."""
+        shape = _Shape(document)
         for measure, found, most in (
             ("depth", shape.depth, self.depth),
             ("aliases", shape.aliases, self.aliases),
             ("root fields", shape.root_fields, self.root_fields),
+            ("directives", shape.directives, self.directives),
+            ("selections", shape.selections, MOST_SELECTIONS),
         ):
             if found > most:
                 raise TooComplex(measure=measure, found=found, most=most)
 
-    def check_cost(self, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-        """Refuse what would cost too much with these variables. Raises TooComplex."""
-        cost = _Shape(document, variables, self.cost).cost
+    def check_cost(self, cost: int) -> None:
+        """Refuse what would cost too much (see `gateway.demand`). Raises TooComplex."""
         if cost > self.cost:
             raise TooComplex(measure="cost", found=cost, most=self.cost)
 
@@ -110,53 +110,38 @@ _NAME = re.compile("[_A-Za-z][_0-9A-Za-z]{0,127}")
 
 
 class _Shape:
-    """Depth, aliases, root fields and cost of the one operation in a document, fragments followed.
+    """Depth, aliases, root fields and directives of a document's operations, fragments followed."""
 
-    A field costs one; what lies under a field with a `first` argument costs that many times as much.
-    """
-
-    def __init__(self, document: DocumentNode, variables: Mapping[str, Any], most: int) -> None:
+    def __init__(self, document: DocumentNode) -> None:
         self._fragments = {
             item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)
         }
-        self._variables = variables
-        self._most = most
-        self.depth = self.aliases = self.root_fields = self.cost = 0
+        self.depth = self.aliases = self.root_fields = self.directives = self.selections = 0
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
-                self._walk(definition.selection_set, depth=1, factor=1)
+                self._walk(definition.selection_set, depth=1)
 
-    def _walk(self, selections: SelectionSetNode, *, depth: int, factor: int) -> None:
-        if self.cost > 100 * self._most:
+    def _walk(self, selections: SelectionSetNode, *, depth: int) -> None:
+        self.selections += 1
+        if self.selections > MOST_SELECTIONS:
             return  # far past every limit already: fragments could make this walk itself the attack
         for selection in selections.selections:
+            self.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
-                self._field(selection, depth=depth, factor=factor)
+                self._field(selection, depth=depth)
             elif isinstance(selection, InlineFragmentNode):
-                self._walk(selection.selection_set, depth=depth, factor=factor)
+                self._walk(selection.selection_set, depth=depth)
             elif isinstance(selection, FragmentSpreadNode):
                 fragment = self._fragments.get(selection.name.value)
                 if fragment is not None:
-                    self._walk(fragment.selection_set, depth=depth, factor=factor)
+                    self._walk(fragment.selection_set, depth=depth)
 
-    def _field(self, field: FieldNode, *, depth: int, factor: int) -> None:
+    def _field(self, field: FieldNode, *, depth: int) -> None:
         self.depth = max(self.depth, depth)
         self.aliases += field.alias is not None
         self.root_fields += depth == 1
-        self.cost += factor
         if field.selection_set is not None:
-            self._walk(field.selection_set, depth=depth + 1, factor=factor * self._page(field))
-
-    def _page(self, field: FieldNode) -> int:
-        for argument in field.arguments or ():
-            if argument.name.value == "first":
-                value = argument.value
-                if isinstance(value, IntValueNode):
-                    return max(1, int(value.value))
-                if isinstance(value, VariableNode):
-                    given = self._variables.get(value.name.value)
-                    return max(1, given) if isinstance(given, int) else DEFAULT_PAGE
-        return 1
+            self._walk(field.selection_set, depth=depth + 1)
 
 
 # Generic cell rate algorithm on Valkey's own clock: one number a caller, exact between processes.

@@ -14,6 +14,7 @@ import structlog
 
 from gov_services.federation.engine import Engine, ExecutionResult, Inputs, VariablesInvalid
 from gov_services.gateway.authenticate import bearer_of
+from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import (
     UNAVAILABLE_CODES,
@@ -60,12 +61,14 @@ class GraphQLAnswer:
     """What the HTTP status is, in media types that let it differ from 200."""
     request_id: str
     retry_after_s: int | None = None
+    code: str = "OK"
+    """The first error's code, or OK; what metrics count by."""
 
 
 class Authenticates(Protocol):
     """Says who bears a token."""
 
-    def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
+    async def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
         """Who bears it. Raises gateway.errors.InvalidToken."""
         ...
 
@@ -88,6 +91,18 @@ class CountsRequests(Protocol):
         ...
 
 
+class Watches(Protocol):
+    """Is told of each request: counts it, times it."""
+
+    def begin(self) -> None:
+        """A request came."""
+        ...
+
+    def end(self, document: str, code: str, seconds: float) -> None:
+        """It was answered. `document` is a registered name, or empty where none was found."""
+        ...
+
+
 class Pipeline:
     """The gateway's one page. `masks`: whether what subgraphs say without a code is kept from clients."""
 
@@ -97,16 +112,20 @@ class Pipeline:
         authenticator: Authenticates,
         documents: SelectsDocuments,
         limits: Limits,
+        demands: Demands,
         rate: CountsRequests,
         engine: Engine,
         refusals: RefusalSink,
         clock: Clock,
         masks: bool = True,
+        watch: Watches | None = None,
     ) -> None:
+        self._watch = watch
         self._masks = masks
         self._authenticator = authenticator
         self._documents = documents
         self._limits = limits
+        self._demands = demands
         self._rate = rate
         self._engine = engine
         self._refusals = refusals
@@ -114,16 +133,29 @@ class Pipeline:
 
     async def answer(self, request: GraphQLRequest) -> GraphQLAnswer:
         """Answer one request. Never raises: what goes wrong is in the answer, with a stable code."""
+        if self._watch is None:
+            return (await self._answered(request))[0]
+        begun = time.perf_counter()
+        self._watch.begin()
+        answer, document = await self._answered(request)
+        self._watch.end(document, answer.code, time.perf_counter() - begun)
+        return answer
+
+    async def _answered(self, request: GraphQLRequest) -> tuple[GraphQLAnswer, str]:
+        """The answer, and the name of the document that was asked for."""
         now = self._clock.now()
         request_id = str(new_id(now))
-        actor, counted = ANONYMOUS, False
+        actor, counted, document = ANONYMOUS, False, ""
         try:
             bearer = bearer_of(request.headers.get("authorization"))
-            actor = self._authenticator.actor(bearer, now=now)
+            actor = await self._authenticator.actor(bearer, now=now)
             selected = self._select(actor, request)
-            counted = True
-            await self._limit(actor, request, selected)
+            document = selected.name
+            self._limits.check_variables(request.variables)
             inputs = self._inputs(selected, request.variables)
+            self._limits.check_cost(self._demands.of(selected.prepared).estimate(inputs.coerced))
+            counted = True
+            await self._count(actor, request, is_query=selected.is_query)
             call = GatewayCall(
                 actor=actor,
                 bearer=bearer,
@@ -134,13 +166,13 @@ class Pipeline:
             )
             result = await self._engine.execute(selected.prepared, inputs=inputs, context=call)
         except ServiceError as refused:
-            return await self._refused(refused, actor, request, request_id, now, counted=counted)
+            return await self._refused(refused, actor, request, request_id, now, counted=counted), document
         except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause
             _log.exception("a request failed", request_id=request_id)
             error = ServiceError()
             body = {"errors": [formatted(error, locale=request.locale, request_id=request_id)]}
-            return GraphQLAnswer(body=body, status=500, request_id=request_id)
-        return _answer(result, locale=request.locale, request_id=request_id, masks=self._masks)
+            return GraphQLAnswer(body=body, status=500, request_id=request_id, code=error.code), document
+        return _answer(result, locale=request.locale, request_id=request_id, masks=self._masks), document
 
     async def refuse(self, refused: ServiceError, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to what did not even become a request: counted and logged like every other refusal."""
@@ -168,7 +200,13 @@ class Pipeline:
         await self._log_refusal(refused, actor, request, request_id, now)
         body = {"errors": [formatted(refused, locale=request.locale, request_id=request_id)]}
         retry_after_s = refused.retry_after_s if isinstance(refused, TooManyRequests) else None
-        return GraphQLAnswer(body=body, status=status_of(refused), request_id=request_id, retry_after_s=retry_after_s)
+        return GraphQLAnswer(
+            body=body,
+            status=status_of(refused),
+            request_id=request_id,
+            retry_after_s=retry_after_s,
+            code=refused.code,
+        )
 
     def _select(self, actor: Actor, request: GraphQLRequest) -> Selected:
         selected = self._documents.select(
@@ -181,11 +219,6 @@ class Pipeline:
         if request.by_get and (not selected.is_query or (selected.personal_variables and request.variables)):
             raise MethodNotAllowed(problem="GET")
         return selected
-
-    async def _limit(self, actor: Actor, request: GraphQLRequest, selected: Selected) -> None:
-        self._limits.check_variables(request.variables)
-        self._limits.check_cost(selected.prepared.document, request.variables)
-        await self._count(actor, request, is_query=selected.is_query)
 
     async def _count(self, actor: Actor, request: GraphQLRequest, *, is_query: bool) -> None:
         await self._rate.take(actor, address=request.address, is_query=is_query, monotonic_s=time.monotonic())
@@ -237,10 +270,10 @@ def _reason(headers: Mapping[str, str]) -> str | None:
 
 
 def _answer(result: ExecutionResult, *, locale: str, request_id: str, masks: bool) -> GraphQLAnswer:
-    errors = [_from_subgraph(error, locale=locale, request_id=request_id, masks=masks) for error in result.errors or ()]
-    body: dict[str, Any] = {"data": result.data}
-    if errors:
-        body["errors"] = errors
+    if not result.errors:
+        return GraphQLAnswer(body={"data": result.data}, status=200, request_id=request_id)
+    errors = [_from_subgraph(error, locale=locale, request_id=request_id, masks=masks) for error in result.errors]
+    body: dict[str, Any] = {"data": result.data, "errors": errors}
     codes = {error["extensions"].get("code") for error in errors}
     empty = not result.data or all(value is None for value in result.data.values())
     status = 200
@@ -248,7 +281,8 @@ def _answer(result: ExecutionResult, *, locale: str, request_id: str, masks: boo
         status = 503
     elif empty and Unauthenticated.code in codes:
         status = 401
-    return GraphQLAnswer(body=body, status=status, request_id=request_id)
+    code = str(errors[0]["extensions"].get("code", "UNCODED"))
+    return GraphQLAnswer(body=body, status=status, request_id=request_id, code=code)
 
 
 def _from_subgraph(error: Any, *, locale: str, request_id: str, masks: bool) -> dict[str, Any]:

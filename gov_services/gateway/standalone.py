@@ -1,6 +1,6 @@
-"""The engine alone: any supergraph, over the addresses that it names, without the city's documents and tokens.
+"""The engine alone: any supergraph, over the addresses that it names, without the city's documents and assertions.
 
-For development and conformance runs: it asks nobody who they are and signs no assertion.
+With a key set it asks for tokens of that issuer; open, it asks nobody who they are (development, conformance runs).
 """
 
 from __future__ import annotations
@@ -8,22 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import math
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import httpx
-import orjson
 import structlog
-from litestar import Litestar, asgi
+from litestar import Litestar
 
 from gov_services.federation.engine import Engine
+from gov_services.federation.http1 import HttpClient
 from gov_services.federation.planning import DocumentInvalid as NotPlanned
 from gov_services.federation.planning import Planning
-from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable
+from gov_services.federation.remote import RemoteSubgraph
+from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
-from gov_services.gateway.errors import BadRequest, DocumentInvalid
-from gov_services.gateway.http import GraphQLEndpoint
-from gov_services.gateway.limits import Limits
+from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequests
+from gov_services.gateway.http import GraphQLEndpoint, before
+from gov_services.gateway.issuers import IssuedTokens
+from gov_services.gateway.limits import Limits, LocalLimiter
+from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.reloading import Reloader
 from gov_services.kit.actor import ANONYMOUS, Actor
@@ -38,7 +43,7 @@ _log = structlog.get_logger("gov_services.gateway")
 class NoTokens:
     """Everybody is anonymous, whatever they bear."""
 
-    def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
+    async def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
         """See gateway.pipeline.Authenticates."""
         return ANONYMOUS
 
@@ -65,7 +70,7 @@ class AnyDocument:
             except NotPlanned as refused:
                 raise DocumentInvalid(problem="; ".join(error.message for error in refused.errors[:3])) from refused
             self._limits.check_shape(prepared.document)
-        return Selected(id=ADHOC, prepared=prepared, manifest_version=0, personal_variables=False)
+        return Selected(id=ADHOC, name=ADHOC, prepared=prepared, manifest_version=0, personal_variables=False)
 
 
 class NoLog:
@@ -78,6 +83,20 @@ class NoLog:
         _log.info("refused", code=code, request_id=request_id)
 
 
+class LocalRate:
+    """Counts each caller in this process alone."""
+
+    def __init__(self, per_second: float) -> None:
+        self._limiter = LocalLimiter(interval_s=1 / per_second, burst=max(1, round(per_second)))
+
+    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float) -> None:
+        """See gateway.pipeline.CountsRequests. Raises TooManyRequests."""
+        caller = actor.client_id or f"address:{address}"
+        wait_s = self._limiter.take(caller, monotonic_s=monotonic_s)
+        if wait_s > 0:
+            raise TooManyRequests(retry_after_s=math.ceil(wait_s))
+
+
 class NoRate:
     """Counts nobody."""
 
@@ -85,41 +104,65 @@ class NoRate:
         """See gateway.pipeline.CountsRequests."""
 
 
-def create_open_app(supergraph: Path) -> Litestar:
-    """The engine alone, open to all. Raises SupergraphInvalid."""
-    client = httpx.AsyncClient(timeout=30, trust_env=False)
-    planning = Planning(supergraph.read_text())
-    engine = Engine(planning, transports=_transports(planning, client))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standalone:
+    """The engine alone. Without `tokens` it is open to all, and its limits are there for accidents only."""
+
+    supergraph: Path
+    tokens: IssuedTokens | None = None
+    per_second: float = 0
+    """Requests that one caller may make, counted in this process; 0: as many as they like."""
+    metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
+
+    @property
+    def limits(self) -> Limits:
+        """What a request may be."""
+        return OPEN_LIMITS if self.tokens is None else Limits(tokens=5_000, depth=20)
+
+
+def create_standalone_app(alone: Standalone) -> Any:
+    """Wire it into an ASGI application. Raises SupergraphInvalid."""
+    client = HttpClient()
+
+    def transports(planning: Planning) -> dict[str, MeasuredTransport]:
+        return {
+            name: MeasuredTransport(name, RemoteSubgraph(name, url, client), alone.metrics)
+            for name, url in planning.supergraph.subgraphs.items()
+        }
+
+    planning = Planning(alone.supergraph.read_text())
+    engine = Engine(planning, transports=transports(planning))
     pipeline = Pipeline(
-        authenticator=NoTokens(),
-        documents=AnyDocument(engine, OPEN_LIMITS),
-        limits=OPEN_LIMITS,
-        rate=NoRate(),
+        authenticator=alone.tokens or NoTokens(),
+        documents=AnyDocument(engine, alone.limits),
+        limits=alone.limits,
+        demands=Demands(engine),
+        rate=LocalRate(alone.per_second) if alone.per_second else NoRate(),
         engine=engine,
         refusals=NoLog(),
         clock=SystemClock(),
-        masks=False,
+        masks=alone.tokens is not None,
+        watch=alone.metrics,
     )
+    alone.metrics.show("gov_gateway_plans", "Documents whose plan is kept", lambda: len(engine.planning.documents()))
 
     async def load(text: str) -> None:
         made = await asyncio.to_thread(_warmed, text, engine.planning)
-        engine.replace(made, transports=_transports(made, client))
+        engine.replace(made, transports=transports(made))
 
     async def ready() -> dict[str, bool]:
         return {"supergraph": True}
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        watch = asyncio.create_task(Reloader(supergraph, load).run(), name="supergraph")
+        watch = asyncio.create_task(Reloader(alone.supergraph, load).run(), name="supergraph")
         yield
         watch.cancel()
         await client.aclose()
 
-    endpoint = GraphQLEndpoint(pipeline, body_bytes=OPEN_LIMITS.body_bytes, origins=frozenset())
-    graphql = asgi("/graphql", copy_scope=False)(endpoint)
-    return Litestar(
-        route_handlers=[graphql, *health(ready)], lifespan=[running], openapi_config=None, logging_config=None
-    )
+    endpoint = GraphQLEndpoint(pipeline, body_bytes=alone.limits.body_bytes, origins=frozenset())
+    app = Litestar(route_handlers=health(ready), lifespan=[running], openapi_config=None, logging_config=None)
+    return before("/graphql", endpoint, app)
 
 
 def _warmed(text: str, old: Planning) -> Planning:
@@ -129,22 +172,3 @@ def _warmed(text: str, old: Planning) -> Planning:
         with contextlib.suppress(NotPlanned):
             made.prepare(document, name)
     return made
-
-
-class _Remote:
-    def __init__(self, name: str, url: str, client: httpx.AsyncClient) -> None:
-        self._name, self._url, self._client = name, url, client
-
-    async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
-        try:
-            response = await self._client.post(
-                self._url, content=request.body, headers={"content-type": "application/json"}
-            )
-            answer = orjson.loads(response.content)
-            return SubgraphResponse(data=answer.get("data"), errors=answer.get("errors") or [])
-        except (httpx.HTTPError, orjson.JSONDecodeError, AttributeError) as away:
-            raise SubgraphUnavailable(self._name) from away
-
-
-def _transports(planning: Planning, client: httpx.AsyncClient) -> dict[str, _Remote]:
-    return {name: _Remote(name, url, client) for name, url in planning.supergraph.subgraphs.items()}

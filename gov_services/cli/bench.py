@@ -1,0 +1,115 @@
+"""`gov-services bench NAME`: measures, in one run and by turns, and prints medians. It changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from gov_services.cli.listening import listen, run_served
+from gov_services.kit.clock import SystemClock
+from gov_services.kit.settings import load_settings
+
+ISSUER, AUDIENCE = "https://issuer.example", "bench"
+
+
+@click.group("bench")
+def bench() -> None:
+    """Measuring."""
+
+
+@bench.command("gateway")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=5.0, show_default=True, help="Of each gateway's turn in a round.")
+@click.option("--connections", default=16, show_default=True)
+@click.option("--without-peers", is_flag=True, help="Our own gateway alone; needs no Node.")
+@click.option("--json", "as_json", is_flag=True, help="Print the raw figures as JSON.")
+def bench_gateway(rounds: int, seconds: float, connections: int, without_peers: bool, as_json: bool) -> None:
+    """Our gateway beside those in Node: one query, four replayed subgraphs, five fetches.
+
+    Ours asks for a token, limits, counts and shows metrics; theirs are as they come. One core serves, another asks.
+    """
+    from gov_services.devstack.bench.measure import Run
+
+    cores = sorted(os.sched_getaffinity(0))
+    run = Run(rounds, seconds, connections, (cores[0], cores[1]) if len(cores) > 1 else None)
+    figures = run_served(_gateway(run, without_peers=without_peers))
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    click.echo(_table(figures))
+
+
+async def _gateway(run: Any, *, without_peers: bool) -> dict[str, Any]:
+    from gov_services.devstack.bench import contestants, scenario
+    from gov_services.devstack.bench.measure import measure
+    from gov_services.devstack.bench.replay import Replay
+
+    folder = load_settings().runtime_directory / "bench"
+    if not without_peers:
+        click.echo("the other gateways are being fetched, unless they are there", err=True)
+        contestants.install_peers(folder)
+    if run.cores is not None:
+        os.sched_setaffinity(0, {run.cores[1]})
+    listener, address = listen("127.0.0.1", 0)
+    ports = [_free_port() for _ in range(5)]
+    replay = Replay()
+    server = await replay.serve(listener)
+    with tempfile.TemporaryDirectory() as made:
+        supergraph = Path(made) / "supergraph.graphql"
+        supergraph.write_text(scenario.supergraph(address))
+        jwks, token = _issuer(Path(made))
+        asked = ("--jwks", str(jwks), "--issuer", ISSUER, "--audience", AUDIENCE, "--per-second", "1000000")
+        counted = ("--metrics-port", str(ports[4]))
+        ours = contestants.ours(supergraph, ports[3], *asked, *counted, headers={"authorization": f"Bearer {token}"})
+        others = [] if without_peers else contestants.peers(folder, supergraph, ports[:3])
+        figures = await measure([ours, *others], run, lambda line: click.echo(line, err=True))
+    server.close()
+    return {
+        "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "system": platform.platform()},
+        "run": {"rounds": run.rounds, "seconds": run.seconds, "connections": run.connections},
+        "medians": {item.name: item.medians() for item in figures},
+        "rounds": {item.name: {"requests_per_s": item.rps, "p99_ms": item.p99_ms} for item in figures},
+    }
+
+
+def _free_port() -> int:
+    listener, address = listen("127.0.0.1", 0)
+    listener.close()
+    return int(address.rpartition(":")[2])
+
+
+def _issuer(folder: Path) -> tuple[Path, str]:
+    """A key set of an invented issuer, and a token of it that lasts an hour."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from gov_services.crypto.signing import SigningKey, VerifyKeys
+    from gov_services.crypto.tokens import jwks, sign_token
+
+    key = SigningKey(Ed25519PrivateKey.generate(), "bench")
+    path = folder / "jwks.json"
+    path.write_text(json.dumps(jwks(VerifyKeys({"bench": key.public_bytes}))))
+    now = int(SystemClock().now().timestamp())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 3600, "sub": "bench", "scope": "read"}
+    return path, sign_token(key, claims, type="at+jwt")
+
+
+def _table(figures: dict[str, Any]) -> str:
+    """Medians, and what ours are of theirs."""
+    columns = ("requests_per_s", "p50_ms", "p99_ms", "cpu_ms_per_request", "memory_mb")
+    lines = [f"{'':28}" + "".join(f"{name.replace('_', ' '):>22}" for name in columns)]
+    for name, medians in figures["medians"].items():
+        lines.append(f"{name:28}" + "".join(f"{medians[column]:>22}" for column in columns))
+    ours, *others = figures["medians"].values()
+    for name, other in zip(list(figures["medians"])[1:], others, strict=True):
+        lines.append(
+            f"against {name}: {ours['requests_per_s'] / other['requests_per_s']:.1f} times the requests, "
+            f"{ours['p99_ms'] / other['p99_ms']:.2f} of the p99, "
+            f"{ours['memory_mb'] / other['memory_mb']:.2f} of the memory"
+        )
+    return "\n".join(lines)

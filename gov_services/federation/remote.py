@@ -1,0 +1,173 @@
+"""A subgraph over HTTP: deadline, retries of reads, a circuit breaker, one request for equal reads. It plans nothing.
+
+Source: GraphQL over HTTP §6 (which responses are GraphQL answers whatever their status).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gov_services.federation.breaker import Breaker
+from gov_services.federation.http1 import Cut, Endpoint, HttpAnswer, HttpClient, HttpFailed, TimedOut, Unreachable
+from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+ACCEPT = f"{GRAPHQL_RESPONSE}, {JSON};q=0.9"
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemotePolicy:
+    """How a subgraph is called. `shares`: whether equal reads that are on their way together are one request."""
+
+    deadline_s: float = 10.0
+    response_bytes: int = 16 * 1024 * 1024
+    retries: int = 1
+    backoff_s: float = 0.05
+    shares: bool = True
+
+
+class _Shared:
+    """A read on its way, for whoever asks the same meanwhile."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[HttpAnswer | None] | None = None
+
+
+class RemoteSubgraph:
+    """A transport to one subgraph. `headers` says what goes with a request, from the context of the execution."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        client: HttpClient,
+        *,
+        policy: RemotePolicy | None = None,
+        headers: Callable[[Any, SubgraphRequest], Headers] = lambda *_: (),
+        breaker: Breaker | None = None,
+    ) -> None:
+        self._name = name
+        self._endpoint = Endpoint(url, accept=ACCEPT)
+        self._client = client
+        self._policy = policy or RemotePolicy()
+        self._headers = headers
+        self._breaker = breaker or Breaker()
+        self._on_their_way: dict[tuple[bytes, Headers], _Shared] = {}
+
+    async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
+        """See federation.transports.Transport. Raises SubgraphUnavailable."""
+        headers = self._headers(context, request)
+        try:
+            if request.operation_kind == "query" and self._policy.shares:
+                answer = await self._ask_once(request.body, headers)
+            else:
+                answer = await self._ask(request.body, headers, is_read=request.operation_kind == "query")
+        except HttpFailed as failed:
+            raise SubgraphUnavailable(self._name) from failed
+        return self._decode(answer)
+
+    async def _ask_once(self, body: bytes, headers: Headers) -> HttpAnswer:
+        """The answer to a read; where the very same is on its way, that one's."""
+        key = body, headers
+        while (known := self._on_their_way.get(key)) is not None:
+            if known.ended is None:
+                known.ended = asyncio.get_running_loop().create_future()
+            found = await asyncio.shield(known.ended)
+            if found is not None:
+                return found
+            # Who had asked gave up: nothing is known, and the first of the others asks.
+        mine = self._on_their_way[key] = _Shared()
+        answer, failed = None, None
+        try:
+            answer = await self._ask(body, headers, is_read=True)
+            return answer
+        except HttpFailed as problem:
+            failed = problem
+            raise
+        finally:
+            del self._on_their_way[key]
+            if mine.ended is not None:
+                if failed is not None:
+                    mine.ended.set_exception(failed)
+                    mine.ended.exception()  # others may have given up too: nobody need fetch it
+                else:
+                    mine.ended.set_result(answer)
+
+    async def _ask(self, body: bytes, headers: Headers, *, is_read: bool) -> HttpAnswer:
+        """One request, and for a read others after it, all within the deadline. Raises HttpFailed."""
+        ends_at = time.monotonic() + self._policy.deadline_s
+        left = self._policy.retries if is_read else 0
+        while True:
+            try:
+                answer = await self._try(body, headers, ends_at, is_read=is_read)
+                if left == 0 or not _is_away(answer):
+                    return answer
+            except (Cut, Unreachable):
+                if left == 0:
+                    raise
+            left -= 1
+            pause_s = self._policy.backoff_s * 2 ** (self._policy.retries - left - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+            if time.monotonic() + pause_s >= ends_at:
+                raise TimedOut("no time is left for another try", acted=True)
+            await asyncio.sleep(pause_s)
+
+    async def _try(self, body: bytes, headers: Headers, ends_at: float, *, is_read: bool) -> HttpAnswer:
+        now = time.monotonic()
+        permit = self._breaker.permit(now)
+        if permit is None:
+            raise TimedOut("the subgraph failed too often, and is left alone for a while", acted=False)
+        try:
+            answer = await self._client.post(
+                self._endpoint,
+                body,
+                headers=headers,
+                deadline_s=ends_at - now,
+                most_bytes=self._policy.response_bytes,
+                is_safe=is_read,
+            )
+        except HttpFailed:
+            self._breaker.note(permit, time.monotonic(), failed=True)
+            raise
+        except BaseException:
+            self._breaker.forget(permit)
+            raise
+        self._breaker.note(permit, time.monotonic(), failed=_is_away(answer))
+        return answer
+
+    def _decode(self, answer: HttpAnswer) -> SubgraphResponse:
+        """The GraphQL answer in an HTTP one, made anew for each who asked. Raises SubgraphUnavailable."""
+        if answer.status != 200 and not _is_graphql(answer):
+            raise SubgraphUnavailable(self._name)
+        try:
+            found = orjson.loads(answer.body)
+        except orjson.JSONDecodeError as malformed:
+            raise SubgraphUnavailable(self._name) from malformed
+        if not isinstance(found, dict) or not ("data" in found or "errors" in found):
+            raise SubgraphUnavailable(self._name)
+        data, errors = found.get("data"), found.get("errors") or ()
+        if not isinstance(data, dict | None) or not isinstance(errors, list | tuple):
+            raise SubgraphUnavailable(self._name)
+        return SubgraphResponse(
+            data=data,
+            errors=[error for error in errors if isinstance(error, dict)],
+            extensions=found.get("extensions") or {},
+        )
+
+
+def _is_graphql(answer: HttpAnswer) -> bool:
+    """Whether a response other than 200 may be a GraphQL answer: a proxy's own error page is none."""
+    return answer.content_type.partition(";")[0].strip().lower() in (GRAPHQL_RESPONSE, JSON)
+
+
+def _is_away(answer: HttpAnswer) -> bool:
+    """Whether something before the subgraph answered in its stead (RFC 9110 §15.6)."""
+    return answer.status in (502, 503, 504) and not _is_graphql(answer)
