@@ -17,6 +17,7 @@ from graphql import (
     SelectionSetNode,
     execute_sync,
     get_variable_values,
+    print_ast,
 )
 
 
@@ -65,6 +66,8 @@ class Engine:
             return _NO_INPUTS
         names = [item.variable.name.value for item in definitions]
         sent = {name: variables[name] for name in names if name in variables}
+        if _are_plain(prepared, sent):
+            return Inputs(sent=sent, coerced=sent)
         values = get_variable_values(prepared.schema, definitions, sent, max_errors=1)
         if isinstance(values, list):
             raise VariablesInvalid(values)
@@ -99,6 +102,22 @@ class Engine:
         return ExecutionResult(data=data, errors=errors, started=execution.started)
 
 
+def _are_plain(prepared: Prepared, sent: Mapping[str, Any]) -> bool:
+    """Whether all variables are there and of just the type that is wanted, so that coercing would change nothing."""
+    wanted = prepared.notes.get(_are_plain)
+    if wanted is None:
+        definitions = prepared.operation.variable_definitions or ()
+        wanted = prepared.notes[_are_plain] = [
+            (item.variable.name.value, _PLAIN.get(print_ast(item.type).removesuffix("!"))) for item in definitions
+        ]
+    for name, kind in wanted:
+        value: Any = sent.get(name)
+        if type(value) is not kind or (kind is int and not -(2**31) <= value < 2**31):
+            return False
+    return True
+
+
+_PLAIN = {"Int": int, "String": str, "ID": str, "Boolean": bool}
 _NO_INPUTS = Inputs(sent={}, coerced={})
 
 

@@ -358,6 +358,11 @@ class _Connection(asyncio.Protocol):
 
     # The parser's side
 
+    def on_message_begin(self) -> None:
+        """A message begins. One after the answer is nobody's, and could be taken for the next request's."""
+        if self._answer is None or self._answer.done():
+            self.abort()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header of the answer."""
         self._head_size += len(name) + len(value)

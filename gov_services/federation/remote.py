@@ -104,44 +104,44 @@ class RemoteSubgraph:
 
     async def _ask(self, body: bytes, headers: Headers, *, is_read: bool) -> HttpAnswer:
         """One request, and for a read others after it, all within the deadline. Raises HttpFailed."""
-        ends_at = time.monotonic() + self._policy.deadline_s
+        now = time.monotonic()
+        ends_at = now + self._policy.deadline_s
         left = self._policy.retries if is_read else 0
         while True:
+            permit = self._breaker.permit(now)
+            if permit is None:
+                raise TimedOut("the subgraph failed too often, and is left alone for a while", acted=False)
+            is_away, failed = True, None
             try:
-                answer = await self._try(body, headers, ends_at, is_read=is_read)
-                if left == 0 or not _is_away(answer):
-                    return answer
-            except (Cut, Unreachable):
-                if left == 0:
-                    raise
+                answer = await self._client.post(
+                    self._endpoint,
+                    body,
+                    headers=headers,
+                    deadline_s=ends_at - now,
+                    most_bytes=self._policy.response_bytes,
+                    is_safe=is_read,
+                )
+                is_away = answer.status != 200 and _is_away(answer)
+            except HttpFailed as problem:
+                failed = problem
+            except BaseException:
+                self._breaker.forget(permit)
+                raise
+            self._breaker.note(permit, time.monotonic(), failed=is_away)
+            if failed is None and (not is_away or left == 0):
+                return answer
+            if failed is not None and (left == 0 or not isinstance(failed, Cut | Unreachable)):
+                raise failed
             left -= 1
-            pause_s = self._policy.backoff_s * 2 ** (self._policy.retries - left - 1) * random.uniform(0.5, 1.5)  # noqa: S311
-            if time.monotonic() + pause_s >= ends_at:
-                raise TimedOut("no time is left for another try", acted=True)
-            await asyncio.sleep(pause_s)
+            now = await self._pause(self._policy.retries - left, ends_at)
 
-    async def _try(self, body: bytes, headers: Headers, ends_at: float, *, is_read: bool) -> HttpAnswer:
-        now = time.monotonic()
-        permit = self._breaker.permit(now)
-        if permit is None:
-            raise TimedOut("the subgraph failed too often, and is left alone for a while", acted=False)
-        try:
-            answer = await self._client.post(
-                self._endpoint,
-                body,
-                headers=headers,
-                deadline_s=ends_at - now,
-                most_bytes=self._policy.response_bytes,
-                is_safe=is_read,
-            )
-        except HttpFailed:
-            self._breaker.note(permit, time.monotonic(), failed=True)
-            raise
-        except BaseException:
-            self._breaker.forget(permit)
-            raise
-        self._breaker.note(permit, time.monotonic(), failed=_is_away(answer))
-        return answer
+    async def _pause(self, number: int, ends_at: float) -> float:
+        """Wait before try `number`, longer each time and never for the same time as others. Raises TimedOut."""
+        pause_s = self._policy.backoff_s * 2 ** (number - 1) * random.uniform(0.5, 1.5)  # noqa: S311  no secret
+        if time.monotonic() + pause_s >= ends_at:
+            raise TimedOut("no time is left for another try", acted=True)
+        await asyncio.sleep(pause_s)
+        return time.monotonic()
 
     def _decode(self, answer: HttpAnswer) -> SubgraphResponse:
         """The GraphQL answer in an HTTP one, made anew for each who asked. Raises SubgraphUnavailable."""

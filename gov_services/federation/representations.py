@@ -66,6 +66,11 @@ def _add_all(
         if len(makers) == 1 and makers[0].only is not None:
             _add_by_one_text(entities, known, values, makers[0], variables)
             return
+        if len(makers) == 1:
+            maker = makers[0]
+            for value in values:
+                _add(entities, known, value, maker, variables)
+            return
     for value in values:
         for maker in _makers(target, value.get("__typename") or target.type_name):
             _add(entities, known, value, maker, variables)
@@ -107,7 +112,7 @@ def _add(
         _add_slowly(entities, known, value, maker, variables, _Place((), _NO_ERRORS))
         return
     # Types too: 1, 1.0 and True are equal here, but not where they go to.
-    key = (maker.id, row, tuple([type(item) for item in row]))
+    key = (maker.id, row, *map(type, row))
     try:
         objects = known.get(key)
     except TypeError:  # a value of a list or an object, which has no hash

@@ -19,6 +19,7 @@ from gov_services.federation.supergraph import Supergraph
 from graphql import (
     DirectiveNode,
     FieldNode,
+    GraphQLArgument,
     GraphQLList,
     GraphQLNonNull,
     GraphQLOutputType,
@@ -114,12 +115,24 @@ class Demand:
     each: int = 0
     sizes: tuple[int | str, ...] = (1,)
     branches: list[list[Demand]] = field(default_factory=list)
+    constant: int | None = None
+    """The cost where no variable has a say in it, once `settle` worked it out."""
+
+    def settle(self) -> Demand:
+        """Work out once what every request would work out alike."""
+        parts = [item.settle() for branch in self.branches for item in branch]
+        is_fixed = self.conditions == ALWAYS and all(isinstance(item, int) for item in self.sizes)
+        if is_fixed and all(item.constant is not None for item in parts):
+            self.constant = self.estimate({})
+        return self
 
     def estimate(self, variables: Mapping[str, Any]) -> int:
         """The most that it may cost with these (coerced) variables."""
+        if self.constant is not None:
+            return self.constant
         if self.conditions != ALWAYS and not hold(self.conditions, variables):
             return 0
-        below = max((sum(item.estimate(variables) for item in branch) for branch in self.branches), default=0)
+        below = max([sum([item.estimate(variables) for item in branch]) for branch in self.branches], default=0)
         return self.own + self._size(variables) * (self.each + below)
 
     def _size(self, variables: Mapping[str, Any]) -> int:
@@ -154,7 +167,7 @@ class Demands:
         if operation.operation.value == "mutation":
             for item in fields:
                 item.own += MUTATION
-        return Demand(branches=[fields])
+        return Demand(branches=[fields]).settle()
 
 
 class _Compiler:
@@ -209,13 +222,18 @@ class _Compiler:
                 found.append(int(value.value))
             elif isinstance(value, VariableNode):
                 found.append(value.name.value)
-            elif name in definition.args and isinstance(definition.args[name].default_value, int):
-                found.append(definition.args[name].default_value)
+            elif name in definition.args and (default := _default(definition.args[name])) is not None:
+                found.append(default)
             elif name in definition.args and not is_list:
                 found.append(ASSUMED_SIZE)
         if not found and rule.assumed is not None:
             found = [rule.assumed]
         return tuple(found) or None
+
+
+def _default(argument: GraphQLArgument) -> int | None:
+    node = argument.ast_node.default_value if argument.ast_node is not None else None
+    return int(node.value) if isinstance(node, IntValueNode) else None
 
 
 def _is_list(declared: GraphQLOutputType) -> bool:

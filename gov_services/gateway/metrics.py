@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable, Transport
 
@@ -23,23 +23,17 @@ class GatewayMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "gov_gateway_requests", "Requests, by document and outcome", ("document", "code"), registry=self.registry
-        )
-        self._seconds = Histogram(
+        self._requests = Histogram(
             "gov_gateway_request_seconds",
-            "Time to an answer",
-            ("document",),
+            "Requests and the time to an answer, by document and outcome",
+            ("document", "code"),
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._fetches = Counter(
-            "gov_gateway_fetches", "Fetches, by subgraph and outcome", ("subgraph", "outcome"), registry=self.registry
-        )
-        self._fetch_seconds = Histogram(
+        self._fetches = Histogram(
             "gov_gateway_fetch_seconds",
-            "Time to a subgraph's answer",
-            ("subgraph",),
+            "Fetches and the time to an answer, by subgraph and outcome",
+            ("subgraph", "outcome"),
             buckets=SECONDS,
             registry=self.registry,
         )
@@ -61,19 +55,15 @@ class GatewayMetrics:
             code = "OTHER"  # codes of foreign subgraphs: as many as they care to make up
         known = self._known.get((document, code))
         if known is None:
-            known = self._requests.labels(document, code), self._seconds.labels(document)
-            self._known[document, code] = known
-        known[0].inc()
-        known[1].observe(seconds)
+            known = self._known[document, code] = self._requests.labels(document, code)
+        known.observe(seconds)
 
     def fetched(self, subgraph: str, outcome: str, seconds: float) -> None:
         """A subgraph answered, or did not."""
         known = self._known.get(("fetch", subgraph, outcome))
         if known is None:
-            known = self._fetches.labels(subgraph, outcome), self._fetch_seconds.labels(subgraph)
-            self._known["fetch", subgraph, outcome] = known
-        known[0].inc()
-        known[1].observe(seconds)
+            known = self._known["fetch", subgraph, outcome] = self._fetches.labels(subgraph, outcome)
+        known.observe(seconds)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from front_door import FrontDoor, code_of
 from redis.asyncio import Redis
 from town import Town
 
-from gov_services.gateway.errors import TooComplex
-from gov_services.gateway.limits import DEFAULT_PAGE, Limits, LocalLimiter, RateLimiter
+from gov_services.gateway.limits import LocalLimiter, RateLimiter
 from gov_services.kit.valkey import create_client
-from graphql import parse
 
 
 async def test_without_valkey_signed_in_reads_go_on_and_others_wait(graph_town: Town) -> None:
@@ -47,24 +44,3 @@ def test_the_local_count_forgets_whom_it_has_not_seen_longest() -> None:
         limiter.take(caller, monotonic_s=0)
     assert limiter.take("c", monotonic_s=0) > 0
     assert limiter.take("a", monotonic_s=0) == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "variables", "cost"),
-    [
-        ("{ a b }", {}, 2),
-        ("{ a(first: 5) { b } }", {}, 6),
-        ("query($n: Int) { a(first: $n) { b } }", {"n": 7}, 8),
-        ("query($n: Int) { a(first: $n) { b } }", {}, 1 + DEFAULT_PAGE),
-        ("query($n: Int) { a(first: $n) { b } }", {"n": -3}, 2),
-        ("{ a { ...F ... on B { c } } } fragment F on A { b(first: 2) { c } }", {}, 5),
-        ("{ ...Missing a }", {}, 1),
-    ],
-)
-def test_a_field_costs_one_for_each_time_that_it_can_be_answered(
-    text: str, variables: dict[str, int], cost: int
-) -> None:
-    Limits(cost=cost).check_cost(parse(text), variables)
-    with pytest.raises(TooComplex) as refused:
-        Limits(cost=cost - 1).check_cost(parse(text), variables)
-    assert refused.value.details["found"] == cost
