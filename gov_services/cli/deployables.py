@@ -17,6 +17,7 @@ from gov_services.audit.app import create_app as create_audit_app
 from gov_services.cli.installation import NotInstalled, require_valkey
 from gov_services.cli.rooms import SUBGRAPHS, room_factory
 from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.federation.http1 import HttpClient
 from gov_services.gateway.app import create_gateway, over_http
 from gov_services.gateway.refusals import HttpRefusalSink
 from gov_services.kit.clock import SystemClock
@@ -54,12 +55,12 @@ def create_gateway_app(settings: Settings) -> Litestar:
     require_valkey(settings)
     clock, valkey = SystemClock(), create_client(settings.valkey_url)
     rooms = _addresses_of_rooms(settings)
-    client = _client()
+    client, subgraphs = _client(), HttpClient()
     key = SigningKey.load(settings.secrets_directory, "assertion")
     gateway = create_gateway(
         settings,
         manifest=load_manifest(settings),
-        transports=over_http(rooms, client),
+        transports=over_http(rooms, subgraphs),
         subgraphs=SUBGRAPHS,
         refusals=HttpRefusalSink(
             LOGS_FOR_THE_GATEWAY, rooms[LOGS_FOR_THE_GATEWAY], key=key, clock=clock, client=client
@@ -74,6 +75,7 @@ def create_gateway_app(settings: Settings) -> Litestar:
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         yield
+        await subgraphs.aclose()
         await client.aclose()
         await valkey.aclose()
 

@@ -43,7 +43,7 @@ class _Shared:
 
 
 class RemoteSubgraph:
-    """A transport to one subgraph. `headers` says what goes with a request, from the context of the execution."""
+    """A transport to one subgraph. `headers` says what goes with a request; without sharing it is asked at each try."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class RemoteSubgraph:
 
     async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
         """See federation.transports.Transport. Raises SubgraphUnavailable."""
-        headers = self._headers(context, request)
+        is_read = request.operation_kind == "query"
         try:
-            if request.operation_kind == "query" and self._policy.shares:
-                answer = await self._ask_once(request.body, headers)
+            if is_read and self._policy.shares:
+                answer = await self._ask_once(request.body, self._headers(context, request))
             else:
-                answer = await self._ask(request.body, headers, is_read=request.operation_kind == "query")
+                answer = await self._ask(request.body, lambda: self._headers(context, request), is_read=is_read)
         except HttpFailed as failed:
             raise SubgraphUnavailable(self._name) from failed
         return self._decode(answer)
@@ -88,7 +88,7 @@ class RemoteSubgraph:
         mine = self._on_their_way[key] = _Shared()
         answer, failed = None, None
         try:
-            answer = await self._ask(body, headers, is_read=True)
+            answer = await self._ask(body, lambda: headers, is_read=True)
             return answer
         except HttpFailed as problem:
             failed = problem
@@ -102,7 +102,7 @@ class RemoteSubgraph:
                 else:
                     mine.ended.set_result(answer)
 
-    async def _ask(self, body: bytes, headers: Headers, *, is_read: bool) -> HttpAnswer:
+    async def _ask(self, body: bytes, headers: Callable[[], Headers], *, is_read: bool) -> HttpAnswer:
         """One request, and for a read others after it, all within the deadline. Raises HttpFailed."""
         now = time.monotonic()
         ends_at = now + self._policy.deadline_s
@@ -116,7 +116,7 @@ class RemoteSubgraph:
                 answer = await self._client.post(
                     self._endpoint,
                     body,
-                    headers=headers,
+                    headers=headers(),
                     deadline_s=ends_at - now,
                     most_bytes=self._policy.response_bytes,
                     is_safe=is_read,

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import httpx
 from redis.asyncio import Redis
 
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.federation.engine import Engine
+from gov_services.federation.http1 import HttpClient
 from gov_services.federation.planning import Planning
 from gov_services.federation.transports import Transport
 from gov_services.gateway.authenticate import Authenticator
@@ -20,7 +20,7 @@ from gov_services.gateway.http import GraphQLEndpoint
 from gov_services.gateway.limits import Limits, RateLimiter
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.refusals import RefusalSink
-from gov_services.gateway.transport import AssertionSigner, HttpTransport, InProcessTransport, SubgraphHandle
+from gov_services.gateway.transport import AssertionSigner, InProcessTransport, SubgraphHandle, remote_room
 from gov_services.kit.clock import Clock
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
@@ -43,9 +43,9 @@ def in_process(subgraphs: Mapping[str, SubgraphHandle]) -> MakeTransport:
     return lambda name, signer: InProcessTransport(name, subgraphs[name], signer)
 
 
-def over_http(rooms: Mapping[str, str], client: httpx.AsyncClient) -> MakeTransport:
+def over_http(rooms: Mapping[str, str], client: HttpClient) -> MakeTransport:
     """Transports to subgraphs elsewhere; `rooms` holds their base addresses."""
-    return lambda name, signer: HttpTransport(name, f"{rooms[name]}/graphql", signer, client)
+    return lambda name, signer: remote_room(name, f"{rooms[name]}/graphql", signer, client)
 
 
 @lru_cache(maxsize=1)  # gateways of one process plan on the same supergraph

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-import httpx
 import orjson
 
 from gov_services.crypto.signing import SigningKey
 from gov_services.crypto.tokens import sign_token
+from gov_services.federation.http1 import HttpClient
+from gov_services.federation.remote import Headers, RemotePolicy, RemoteSubgraph
 from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable
 from gov_services.gateway.documents import Selected
 from gov_services.kit.actor import Actor
@@ -97,29 +98,17 @@ class InProcessTransport:
         return decode_answer(self._name, content)
 
 
-class HttpTransport:
-    """Calls a subgraph over HTTP; for deployments with a process per room."""
+def remote_room(name: str, url: str, signer: AssertionSigner, client: HttpClient) -> RemoteSubgraph:
+    """A transport to a subgraph elsewhere; for deployments with a process per room.
 
-    def __init__(self, name: str, url: str, signer: AssertionSigner, client: httpx.AsyncClient) -> None:
-        self._name = name
-        self._url = url
-        self._signer = signer
-        self._client = client
+    Nothing is shared and each try has an assertion of its own, as one is good once.
+    """
 
-    async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
-        """See federation.transports.Transport. Raises SubgraphUnavailable."""
+    def headers(context: Any, request: SubgraphRequest) -> Headers:
         assert isinstance(context, GatewayCall)
-        body = request.body
-        headers = {
-            "content-type": "application/json",
-            "gov-assertion": self._signer.sign(context, subgraph=self._name, body=body),
-        }
-        if context.bearer is not None:
-            headers["authorization"] = f"Bearer {context.bearer}"
-        try:
-            response = await self._client.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as away:
-            raise SubgraphUnavailable(self._name) from away
-        if response.status_code != 200:
-            raise SubgraphUnavailable(self._name)
-        return decode_answer(self._name, response.content)
+        found = ((b"Gov-Assertion", signer.sign(context, subgraph=name, body=request.body).encode()),)
+        if context.bearer is None:
+            return found
+        return (*found, (b"Authorization", f"Bearer {context.bearer}".encode("latin-1", "replace")))
+
+    return RemoteSubgraph(name, url, client, policy=RemotePolicy(shares=False), headers=headers)
