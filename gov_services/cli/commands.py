@@ -217,8 +217,12 @@ def graph_check() -> None:
 
 @graph_group.command("explain")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def graph_explain(file: Path) -> None:
+@click.option(
+    "--supergraph", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another one than the city's."
+)
+def graph_explain(file: Path, supergraph: Path | None) -> None:
     """Print how the document in FILE is planned, stage by stage."""
     from gov_services.cli.explain import explain
 
-    click.echo(explain(load_settings().graph_directory, file))
+    with failing_in_one_line():
+        click.echo(explain(supergraph or load_settings().graph_directory / "supergraph.graphql", file))

@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 
 from gov_services.federation.breaker import Breaker
-from gov_services.federation.http1 import Cut, Endpoint, HttpAnswer, HttpClient, HttpFailed, TimedOut, Unreachable
+from gov_services.federation.http1 import Endpoint, HttpClient
+from gov_services.federation.http1_connection import Cut, HttpAnswer, HttpFailed, TimedOut, Unreachable
 from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"

@@ -80,12 +80,11 @@ class Documents:
         )
 
     def _adhoc(self, text: str, name: str | None, purpose: str) -> Selected:
-        self._limits.check_text(text)
+        self._limits.check_shape(self._limits.check_text(text))
         try:
             prepared = self._planning.prepare(text, name)
         except NotPlanned as refused:
             raise DocumentInvalid(problem="; ".join(error.message for error in refused.errors[:3])) from refused
-        self._limits.check_shape(prepared.document)
         return Selected(
             id=ADHOC,
             name=ADHOC,

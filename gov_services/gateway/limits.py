@@ -34,6 +34,8 @@ from graphql import (
 
 MOST_SELECTIONS = 10_000
 """Selection sets once fragments are put in for their names."""
+MOST_NESTED = 200
+"""Fields and fragments one inside the other; Python's own stack ends at a few times that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,12 @@ class Limits:
     list_length: int = 100
     variable_depth: int = 8
 
-    def check_text(self, text: str) -> None:
+    def check_text(self, text: str) -> DocumentNode:
         """Refuse a text with too many tokens before any more is done with it. Raises TooComplex, DocumentInvalid."""
         try:
-            parse(text, no_location=True, max_tokens=self.tokens)
+            return parse(text, no_location=True, max_tokens=self.tokens)
+        except RecursionError:
+            raise TooComplex(measure="depth", found=f"> {self.depth}", most=self.depth) from None
         except GraphQLSyntaxError as malformed:
             if "token limit" in malformed.message or "tokens" in malformed.message:
                 raise TooComplex(measure="tokens", found=f"> {self.tokens}", most=self.tokens) from None
@@ -62,7 +66,7 @@ class Limits:
 
     def check_shape(self, document: DocumentNode) -> None:
         """Refuse a document that is too deep or has too many aliases, root fields or directives. Raises TooComplex."""
-        shape = _Shape(document)
+        shape = _Shape(document, self.depth)
         for measure, found, most in (
             ("depth", shape.depth, self.depth),
             ("aliases", shape.aliases, self.aliases),
@@ -112,36 +116,42 @@ _NAME = re.compile("[_A-Za-z][_0-9A-Za-z]{0,127}")
 class _Shape:
     """Depth, aliases, root fields and directives of a document's operations, fragments followed."""
 
-    def __init__(self, document: DocumentNode) -> None:
+    def __init__(self, document: DocumentNode, deepest: int) -> None:
+        self._deepest = deepest
         self._fragments = {
             item.name.value: item for item in document.definitions if isinstance(item, FragmentDefinitionNode)
         }
         self.depth = self.aliases = self.root_fields = self.directives = self.selections = 0
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
-                self._walk(definition.selection_set, depth=1)
+                self._walk(definition.selection_set, depth=1, nested=0)
 
-    def _walk(self, selections: SelectionSetNode, *, depth: int) -> None:
+    def _walk(self, selections: SelectionSetNode, *, depth: int, nested: int) -> None:
         self.selections += 1
-        if self.selections > MOST_SELECTIONS:
-            return  # far past every limit already: fragments could make this walk itself the attack
+        # Past every limit already: fragments, in a circle at that, could make this walk itself the attack.
+        if self.selections > MOST_SELECTIONS or depth > self._deepest:
+            return
+        if nested > MOST_NESTED:
+            self.selections = MOST_SELECTIONS + 1
+            return
         for selection in selections.selections:
             self.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
-                self._field(selection, depth=depth)
+                self._field(selection, depth=depth, nested=nested)
             elif isinstance(selection, InlineFragmentNode):
-                self._walk(selection.selection_set, depth=depth)
+                self._walk(selection.selection_set, depth=depth, nested=nested + 1)
             elif isinstance(selection, FragmentSpreadNode):
                 fragment = self._fragments.get(selection.name.value)
                 if fragment is not None:
-                    self._walk(fragment.selection_set, depth=depth)
+                    self._walk(fragment.selection_set, depth=depth, nested=nested + 1)
 
-    def _field(self, field: FieldNode, *, depth: int) -> None:
+    def _field(self, field: FieldNode, *, depth: int, nested: int) -> None:
         self.depth = max(self.depth, depth)
         self.aliases += field.alias is not None
         self.root_fields += depth == 1
         if field.selection_set is not None:
-            self._walk(field.selection_set, depth=depth + 1)
+            self.depth = max(self.depth, depth + 1)
+            self._walk(field.selection_set, depth=depth + 1, nested=nested + 1)
 
 
 # Generic cell rate algorithm on Valkey's own clock: one number a caller, exact between processes.

@@ -37,6 +37,7 @@ from gov_services.kit.clock import SystemClock
 from gov_services.kit.health import health
 
 OPEN_LIMITS = Limits(body_bytes=1024 * 1024, tokens=20_000, depth=50, aliases=500, root_fields=200, cost=10**9)
+IMPROVING_S = 0.1
 _log = structlog.get_logger("gov_services.gateway")
 
 
@@ -64,12 +65,11 @@ class AnyDocument:
         planning = self._engine.planning
         prepared = planning.known(text, name)
         if prepared is None:
-            self._limits.check_text(text)
+            self._limits.check_shape(self._limits.check_text(text))
             try:
                 prepared = planning.prepare(text, name)
             except NotPlanned as refused:
                 raise DocumentInvalid(problem="; ".join(error.message for error in refused.errors[:3])) from refused
-            self._limits.check_shape(prepared.document)
         return Selected(id=ADHOC, name=ADHOC, prepared=prepared, manifest_version=0, personal_variables=False)
 
 
@@ -130,7 +130,7 @@ def create_standalone_app(alone: Standalone) -> Any:
             for name, url in planning.supergraph.subgraphs.items()
         }
 
-    planning = Planning(alone.supergraph.read_text())
+    planning = Planning(alone.supergraph.read_text(), improving_s=IMPROVING_S)
     engine = Engine(planning, transports=transports(planning))
     pipeline = Pipeline(
         authenticator=alone.tokens or NoTokens(),
@@ -167,8 +167,8 @@ def create_standalone_app(alone: Standalone) -> Any:
 
 def _warmed(text: str, old: Planning) -> Planning:
     """A new supergraph, with the documents planned that the old one knows: nobody waits for the change."""
-    made = Planning(text)
-    for document, name in old.documents():
+    made = Planning(text, improving_s=IMPROVING_S)
+    for document, name, labels in old.documents():
         with contextlib.suppress(NotPlanned):
-            made.prepare(document, name)
+            made.prepare(document, name, labels)
     return made

@@ -22,7 +22,6 @@ ROOMS = ("identity", "permits", "payments", "healthcode", "privacy")
 ANNOUNCED = {
     ("audit", "export"),
     ("audit", "witness"),
-    ("bench",),
     ("keys", "rotate"),
     ("keys", "shred"),
     ("keys", "status"),

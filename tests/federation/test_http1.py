@@ -9,16 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from raw_servers import Serve, request_of, serving
 
-from gov_services.federation.http1 import (
-    Cut,
-    Endpoint,
-    HttpAnswer,
-    HttpClient,
-    Malformed,
-    TimedOut,
-    TooLarge,
-    Unreachable,
-)
+from gov_services.federation.http1 import Endpoint, HttpClient
+from gov_services.federation.http1_connection import Cut, HttpAnswer, Malformed, TimedOut, TooLarge, Unreachable
 
 
 async def ask(client: HttpClient, endpoint: Endpoint, *, is_safe: bool = True, deadline_s: float = 2) -> HttpAnswer:

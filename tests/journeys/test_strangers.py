@@ -24,7 +24,7 @@ from gov_services.cli.running import system
 from gov_services.devstack.journey import account_steps, permit_steps
 from gov_services.devstack.journey.town import Party, Town, invent_person
 from gov_services.federation.public_schema import public_schema
-from gov_services.federation.supergraph import read_supergraph
+from gov_services.federation.supergraph_reader import read_supergraph
 from gov_services.identity.service.staff import add_staff
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.manifest import Manifest, TrustedDocument

@@ -25,22 +25,7 @@ SUBGRAPHS = ("residents", "permits", "premises", "inspections")
 RESIDENTS, PERMITS_EACH, OFFICERS = 10, 3, 10
 """50 distinct entities are asked for: residents, premises (one a permit) and officers."""
 
-QUERY = """
-query Caseload($first: Int!) {
-  residents(first: $first) {
-    id
-    name
-    district
-    permits {
-      id
-      kind
-      state
-      premises { code name area risk grade }
-      officer { id name }
-    }
-  }
-}
-"""
+QUERY = (Path(__file__).parent / "caseload.graphql").read_text()
 VARIABLES = {"first": RESIDENTS}
 
 

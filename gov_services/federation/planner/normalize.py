@@ -30,6 +30,8 @@ from graphql import (
 
 TYPENAME = "__typename"
 INTROSPECTION = ("__schema", "__type")
+MOST_SELECTIONS = 20_000
+"""Fragments spread in fragments can make a short text as large as they like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +110,20 @@ class _Occurrence:
 _Gathered = dict[str, dict[str, list[_Occurrence]]]
 
 
+class TooManyFields(Exception):
+    """Once its fragments are put in for their names, the document is larger than any that is worth planning."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The document has more than {MOST_SELECTIONS} selections once its fragments are spread.")
+
+
 class Normalizer:
     """Normalizes one document's selection sets, or the field sets of a supergraph."""
 
     def __init__(self, supergraph: Supergraph, fragments: Mapping[str, FragmentDefinitionNode] | None = None) -> None:
         self._supergraph = supergraph
         self._fragments = fragments or {}
+        self._left = MOST_SELECTIONS
 
     def selection(self, type_name: str, node: SelectionSetNode) -> Selection:
         """The normal form of a selection set on a type."""
@@ -158,6 +168,9 @@ class Normalizer:
         self, declared: str, scope: frozenset[str] | None, clause: Clause, node: SelectionSetNode, gathered: _Gathered
     ) -> None:
         """Collect field occurrences. `scope` is None for all of the declared type, else some of its object types."""
+        self._left -= len(node.selections) * (1 if scope is None else len(scope))
+        if self._left < 0:
+            raise TooManyFields
         for item in node.selections:
             own = clause_of(item.directives)
             joined = None if own is None else both(clause, own)

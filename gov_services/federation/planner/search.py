@@ -41,7 +41,9 @@ class Unplannable(Exception):
 class Search:
     """One operation's search."""
 
-    def __init__(self, graph: Graph, kind: str, selection: Selection, *, deadline_s: float) -> None:
+    def __init__(
+        self, graph: Graph, kind: str, selection: Selection, *, deadline_s: float, improving_s: float | None = None
+    ) -> None:
         self.state = State(graph, graph.supergraph.roots[kind], selection)
         self._graph = graph
         self._kind = kind
@@ -53,6 +55,7 @@ class Search:
         self._entering: set[tuple[object, ...]] = set()
         self._asked: dict[tuple[int, str], frozenset[str]] = {}
         self._until = time.monotonic() + deadline_s
+        self._improve_until = None if improving_s is None else time.monotonic() + improving_s
 
     def run(self) -> State:
         """The state in which every field has its group. Raises Unplannable, PlanningTimedOut."""
@@ -80,8 +83,11 @@ class Search:
         self, position: Position, selection: Selection, forbidden: frozenset[int], sink: set[int]
     ) -> Selection:
         """Place all fields of a selection at a position. What cannot be had from here is returned."""
-        if time.monotonic() > self._until:
+        now = time.monotonic()
+        if now > self._until:
             raise PlanningTimedOut
+        if self._improve_until is not None and now > self._improve_until:
+            self._trials = 0  # what is left is placed by the first way that serves
         for type_name, fields in selection.by_type.items():
             self._asked[id(position), type_name] = frozenset(item.name for item in fields.values())
         left = Selection()
