@@ -27,7 +27,10 @@ NOWHERE: frozenset[int] = frozenset()
 
 
 class PlanningTimedOut(Exception):
-    """The search went past its deadline. No plan is better than one that differs from run to run."""
+    """The search went past its deadline before it had any plan."""
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(f"The document could not be planned within {deadline_s:g} seconds.")
 
 
 class Unplannable(Exception):
@@ -54,6 +57,7 @@ class Search:
         self._context: dict[int, Conditions] = {}
         self._entering: set[tuple[object, ...]] = set()
         self._asked: dict[tuple[int, str], frozenset[str]] = {}
+        self._deadline_s = deadline_s
         self._until = time.monotonic() + deadline_s
         self._improve_until = None if improving_s is None else time.monotonic() + improving_s
 
@@ -85,7 +89,7 @@ class Search:
         """Place all fields of a selection at a position. What cannot be had from here is returned."""
         now = time.monotonic()
         if now > self._until:
-            raise PlanningTimedOut
+            raise PlanningTimedOut(self._deadline_s)
         if self._improve_until is not None and now > self._improve_until:
             self._trials = 0  # what is left is placed by the first way that serves
         for type_name, fields in selection.by_type.items():
