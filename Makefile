@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-all check lock
+.PHONY: help demo serve test test-all test-differential check lock
 
 # The first Python on PATH that is new enough; PYTHON=… chooses another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -28,6 +28,9 @@ test: .venv/.test ## every test, on a PostgreSQL and a Valkey of its own
 
 test-all: .venv/.test ## the tests, and those that take minutes
 	@$(BIN)/pytest -n $(WORKERS) --cov=gov_services --cov-report=term:skip-covered
+
+test-differential: .venv/.test ## 2,000 random queries, answered by the engine and by one schema
+	@DIFFERENTIAL_EXAMPLES=2000 $(BIN)/pytest -n $(WORKERS) tests/federation/test_differential.py
 
 check: .venv/.check ## style, types, layers: what must hold before a commit
 	@$(BIN)/ruff check .

@@ -30,6 +30,7 @@ from graphql import (
     extend_schema,
     parse,
     validate,
+    value_from_ast_untyped,
     visit,
 )
 
@@ -110,12 +111,10 @@ class Subgraph:
         entities = [
             name for name, node in self._types.items() if self._keys(node) and node.kind == "object_type_definition"
         ]
-        interfaces = [name for name, node in self._types.items() if node.kind == "interface_type_definition"]
-        del interfaces
         if entities:
             union = " | ".join(sorted(entities))
             text = f"scalar _Any union _Entity = {union} type _Service {{ sdl: String }}"
-            more = "type Query" if schema.query_type is None else "extend type Query"
+            more = "extend schema { query: Query } type Query" if schema.query_type is None else "extend type Query"
             text += more + " { _entities(representations: [_Any!]!): [_Entity]! }"
             schema = extend_schema(schema, parse(text), assume_valid_sdl=True)
         return schema
@@ -150,10 +149,7 @@ class Subgraph:
             return computed(field_name, project(source.given, requires, self._given), arguments)
         if self._directive(type_name, field_name, "external") and not self._is_provided(source, field_name):
             raise GraphQLError(f"{type_name}.{field_name} is external to {self.name}")
-        inner = None
-        for node in source.provided.selections if source.provided else ():
-            if isinstance(node, FieldNode) and node.name.value == field_name:
-                inner = node.selection_set
+        inner = next((node.selection_set for node in self._provided(source) if node.name.value == field_name), None)
         return self._wrap(value_of(source, field_name, arguments), type_name, field_name, inner)
 
     def _given(self, record: Any, name: str, _: FieldNode) -> Any:
@@ -162,8 +158,16 @@ class Subgraph:
         return record[name]
 
     def _is_provided(self, source: View, field_name: str) -> bool:
-        selections = source.provided.selections if source.provided else ()
-        return any(isinstance(node, FieldNode) and node.name.value == field_name for node in selections)
+        return any(node.name.value == field_name for node in self._provided(source))
+
+    def _provided(self, source: View) -> list[FieldNode]:
+        found: list[FieldNode] = []
+        for node in source.provided.selections if source.provided else ():
+            if isinstance(node, FieldNode):
+                found.append(node)
+            elif node.type_condition.name.value == source["__typename"]:
+                found += [item for item in node.selection_set.selections if isinstance(item, FieldNode)]
+        return found
 
     def _wrap(self, value: Any, type_name: str, field_name: str, provided: SelectionSetNode | None) -> Any:
         if isinstance(value, list):
@@ -259,8 +263,20 @@ class Bench:
         requires = next((self._requires[owner, name] for owner in names if (owner, name) in self._requires), None)
         if requires is None:
             return value_of(record, name, arguments)
-        given = project(record, requires, lambda item, inner, _: self._read(item, inner, {}, item["__typename"]))
+        given = project(record, requires, self._required)
         return computed(name, given, arguments)
+
+    def _required(self, record: Record, name: str, node: FieldNode) -> Any:
+        arguments = {item.name.value: value_from_ast_untyped(item.value) for item in node.arguments or ()}
+        return self._read(record, name, arguments, record["__typename"])
+
+    async def compare_with_errors(self, document: str, **variables: Any) -> ExecutionResult:
+        """Assert that both answer the same data, and both tell of errors or neither does."""
+        wanted = self.merged(document, **variables)
+        result = await self.run(document, **variables)
+        assert result.data == wanted.data, f"{document}\n{self.plan(document)}"
+        assert bool(result.errors) == bool(wanted.errors), f"{document}\n{result.errors}\n{wanted.errors}"
+        return result
 
     async def compare(self, document: str, **variables: Any) -> ExecutionResult:
         """Assert that both answer the same, and without errors."""

@@ -114,7 +114,7 @@ def check(bench: Any, random: Random) -> bool:
     return True
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(random=st.randoms(use_true_random=False))
 def test_any_query_answers_as_one_schema_does(town, random):
     check(town, random)

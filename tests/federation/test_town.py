@@ -1,6 +1,11 @@
 """The engine beside one schema that resolves everything itself: chosen queries over five subgraphs."""
 
+import json
+
 import pytest
+
+from gov_services.federation.compiled_projection import Irregular
+from gov_services.federation.projection import Projector
 
 QUERIES = [
     "{ me { id name number } }",
@@ -27,3 +32,15 @@ QUERIES = [
 @pytest.mark.parametrize("document", QUERIES)
 async def test_answers_as_one_schema_does(town, document):
     await town.compare(document)
+
+
+@pytest.mark.parametrize("document", QUERIES)
+async def test_the_straight_projection_says_what_the_careful_one_says(town, document, monkeypatch):
+    straight = await town.run(document)
+
+    def refuse(*_: object) -> None:
+        raise Irregular
+
+    monkeypatch.setattr(Projector, "_compile", refuse)
+    careful = await town.run(document)
+    assert json.dumps(straight.data) == json.dumps(careful.data)
