@@ -90,5 +90,9 @@ def create_gateway(
     )
     origins = frozenset(item.strip() for item in settings.cors_origins.split(",") if item.strip())
     return Gateway(
-        GraphQLEndpoint(pipeline, body_bytes=limits.body_bytes, origins=origins), engine=engine, pipeline=pipeline
+        GraphQLEndpoint(
+            pipeline, body_bytes=limits.body_bytes, origins=origins, asks_preflight=not settings.development
+        ),
+        engine=engine,
+        pipeline=pipeline,
     )

@@ -58,10 +58,7 @@ class Documents:
             raise BadRequest(problem="documentId")
         if not self._allow_adhoc:
             raise DocumentUnknown
-        purpose = headers.get("gov-purpose")
-        if not purpose:
-            raise BadRequest(problem="Gov-Purpose")
-        return self._adhoc(text, name, purpose)
+        return self._adhoc(text, name, headers.get("gov-purpose"))
 
     def _trusted(self, actor: Actor, document_id: str) -> Selected:
         document = self._manifest.documents.get(document_id.removeprefix("sha256:"))
@@ -79,18 +76,20 @@ class Documents:
             personal_variables=document.personal_variables,
         )
 
-    def _adhoc(self, text: str, name: str | None, purpose: str) -> Selected:
+    def _adhoc(self, text: str, name: str | None, purpose: str | None) -> Selected:
         self._limits.check_shape(self._limits.check_text(text))
         try:
             prepared = self._planning.prepare(text, name)
         except NotPlanned as refused:
             raise DocumentInvalid(problem="; ".join(error.message for error in refused.errors[:3])) from refused
+        if not purpose and prepared.plan.fetches:
+            raise BadRequest(problem="Gov-Purpose")  # what the schema itself answers needs none
         return Selected(
             id=ADHOC,
             name=ADHOC,
             prepared=prepared,
             manifest_version=self._manifest.version,
-            personal_variables=True,
+            personal_variables=bool(prepared.plan.fetches),
             adhoc_purpose=purpose,
         )
 

@@ -32,9 +32,12 @@ _BASE_HEADERS = (
 
 
 class GraphQLEndpoint:
-    """The ASGI application behind `/graphql`."""
+    """The ASGI application behind `/graphql`. With `asks_preflight`, a GET is one that no foreign page can cause."""
 
-    def __init__(self, pipeline: Pipeline, *, body_bytes: int, origins: frozenset[str]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, *, body_bytes: int, origins: frozenset[str], asks_preflight: bool = True
+    ) -> None:
+        self._asks_preflight = asks_preflight
         self._pipeline = pipeline
         self._body_bytes = body_bytes
         self._origins = origins
@@ -62,7 +65,8 @@ class GraphQLEndpoint:
     async def _read(self, scope: Any, receive: Any, headers: Mapping[str, str], locale: str) -> GraphQLRequest:
         address = (scope.get("client") or ("", 0))[0]
         if scope["method"] == "GET":
-            require_preflight(headers)
+            if self._asks_preflight:
+                require_preflight(headers)
             return _parse(_of_query_string(scope["query_string"]), headers, locale, address, by_get=True)
         if scope["method"] != "POST":
             raise MethodNotAllowed(problem=scope["method"])
@@ -134,7 +138,7 @@ async def _send(send: Any, status: int, body: bytes, headers: list[tuple[bytes, 
 
 def http_status(answer: GraphQLAnswer, media_type: str) -> int:
     """GraphQL over HTTP §6.4: in application/json a well-formed request is answered 200, whatever the document did."""
-    if media_type == GRAPHQL_RESPONSE or answer.status not in (400,):
+    if media_type == GRAPHQL_RESPONSE or answer.status != 400 or answer.code == BadRequest.code:
         return answer.status
     return 200
 
@@ -170,8 +174,8 @@ def _of_query_string(query: bytes) -> dict[str, Any]:
 def _parse(
     raw: Mapping[str, Any], headers: Mapping[str, str], locale: str, address: str, *, by_get: bool
 ) -> GraphQLRequest:
-    variables = raw.get("variables") or {}
-    extensions = raw.get("extensions") or {}
+    variables = {} if raw.get("variables") is None else raw["variables"]
+    extensions = {} if raw.get("extensions") is None else raw["extensions"]
     if not isinstance(variables, dict):
         raise BadRequest(problem="variables")
     if not isinstance(extensions, dict):

@@ -160,7 +160,9 @@ def create_standalone_app(alone: Standalone) -> Any:
         watch.cancel()
         await client.aclose()
 
-    endpoint = GraphQLEndpoint(pipeline, body_bytes=alone.limits.body_bytes, origins=frozenset())
+    endpoint = GraphQLEndpoint(
+        pipeline, body_bytes=alone.limits.body_bytes, origins=frozenset(), asks_preflight=alone.tokens is not None
+    )
     app = Litestar(route_handlers=health(ready), lifespan=[running], openapi_config=None, logging_config=None)
     return before("/graphql", endpoint, app)
 

@@ -33,7 +33,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("node") is None or npm is None:
         pytest.skip("Node.js is not here; the client tests need it")
     folder = tmp_path_factory.mktemp("client")
-    for name in ("package.json", "package-lock.json", "client.mjs"):
+    for name in ("package.json", "package-lock.json", "client.mjs", "audit.mjs"):
         shutil.copy(HERE / name, folder / name)
     command = [npm, "ci", "--silent", "--no-audit", "--no-fund"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
@@ -90,3 +90,12 @@ def test_a_client_of_the_field_works_against_the_served_city(packages: Path, ser
         "refusalMessage": "Please sign in.",
         "userError": "PHONE_INVALID",
     }
+
+
+def test_every_audit_of_graphql_over_http_is_passed(packages: Path, served: str) -> None:
+    command = [shutil.which("node") or "node", "audit.mjs", f"{served}/graphql"]
+
+    done = subprocess.run(command, cwd=packages, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"passed": 61, "of": 61}

@@ -13,13 +13,7 @@ from gov_services.federation.planner.conditions import ALWAYS, Conditions, eithe
 from gov_services.federation.planner.fetches import OutField, Position, Presence, State
 from gov_services.federation.planner.graph import Graph
 from gov_services.federation.planner.normalize import TYPENAME, Field, Selection, only
-from gov_services.federation.planner.paths import (
-    Way,
-    provided_field,
-    typename_ways,
-    types_at,
-    ways,
-)
+from gov_services.federation.planner.paths import Way, provided_field, typename_ways, types_at, ways
 from gov_services.federation.planner.sending import Sending
 
 TRIALS = 5_000
