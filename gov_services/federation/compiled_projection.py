@@ -49,8 +49,8 @@ class CompiledProjection:
     def _object(self, shape: Shape, owner: Owner) -> Complete:
         fields = [item for item in self._projector.fields(shape, owner) if hold(item.conditions, self._variables)]
         asks_type = any(item.name == TYPENAME for item in fields)
-        if any(item.name != TYPENAME and item.type is None for item in fields):
-            return _irregular  # introspection, which is answered elsewhere
+        if any(item.is_withheld or (item.name != TYPENAME and item.type is None) for item in fields):
+            return _irregular  # introspection is answered elsewhere
         if asks_type and isinstance(owner, GraphQLInterfaceType):
             return _irregular
         read = [item for item in fields if item.name != TYPENAME]

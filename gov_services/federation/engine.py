@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,10 +80,11 @@ class Engine:
         variables: Mapping[str, Any] | None = None,
         inputs: Inputs | None = None,
         context: object = None,
+        errors: Sequence[dict[str, Any]] = (),
     ) -> ExecutionResult:
         """Execute a prepared query or mutation with variables, or with `inputs` made of them before.
 
-        Errors of subgraphs come back in the result, none are raised.
+        Errors of subgraphs come back in the result, after those that are known already (`errors`); none are raised.
         """
         if prepared.kind == "subscription":
             return ExecutionResult(data=None, errors=[{"message": "a subscription is not executed but subscribed to"}])
@@ -95,11 +96,11 @@ class Engine:
             prepared.plan, self._transports, sent=inputs.sent, coerced=inputs.coerced, context=context
         )
         await execution.run()
-        errors = execution.errors
+        found = [*errors, *execution.errors] if errors else execution.errors
         if prepared.projector.asks_about_schema:
             _introspect(prepared, inputs, execution.data)
-        data = prepared.projector.project(execution.data, inputs.coerced, errors)
-        return ExecutionResult(data=data, errors=errors, started=execution.started)
+        data = prepared.projector.project(execution.data, inputs.coerced, found)
+        return ExecutionResult(data=data, errors=found, started=execution.started)
 
 
 def _are_plain(prepared: Prepared, sent: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -39,6 +39,8 @@ BYTES_A_CHARACTER = 256
 """What a prepared document holds for each character of its text and its fetches: 144 at the median, 410 at most, over
 the 191 valid documents of a public audit of gateways (tracemalloc)."""
 PREPARED_BYTES = 8_192
+MOST_VARIANTS = 64
+"""Sets of coordinates that somebody may not have, for which a document's plan is kept."""
 
 
 class DocumentInvalid(Exception):
@@ -59,6 +61,8 @@ class Prepared:
     plan: Plan
     projector: Projector = field(repr=False)
     schema: GraphQLSchema = field(repr=False)
+    labels: frozenset[str] = frozenset()
+    """The labels of progressive overrides under which it is planned."""
     notes: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out once a document."""
 
@@ -67,7 +71,8 @@ class Planning:
     """Plans documents on one supergraph. Raises SupergraphInvalid when it is made of something else.
 
     `improving_s`: how long one document's plan is improved; then the best found is taken. None bounds the search by
-    counted trials alone, so that a document has the same plan in every process that makes it.
+    counted trials alone, so that a document has the same plan in every process that makes it. `understood`: linked
+    specifications that the caller enforces, where the engine would refuse a supergraph that it cannot do justice to.
     """
 
     def __init__(
@@ -77,8 +82,9 @@ class Planning:
         cache_bytes: int = 64 * 1024 * 1024,
         improving_s: float | None = None,
         deadline_s: float = 10.0,
+        understood: frozenset[str] = frozenset(),
     ) -> None:
-        composed = read_supergraph(supergraph_sdl)
+        composed = read_supergraph(supergraph_sdl, understood=understood)
         self.labels = composed.labels
         self.supergraph = composed.under(NO_LABELS)
         self._composed = composed
@@ -128,9 +134,35 @@ class Planning:
         """The normal form that a document was planned from, for explaining."""
         return self._normalize(prepared.operation, _fragments(prepared.document))
 
-    def search(self, prepared: Prepared, labels: frozenset[str] = NO_LABELS) -> State:
+    def search(self, prepared: Prepared) -> State:
         """The finished search that a document's plan was made of, for explaining."""
-        return self._search(prepared.kind, self.selection(prepared), labels & self.labels)
+        return self._search(prepared.kind, self.selection(prepared), prepared.labels)
+
+    def without(self, prepared: Prepared, denied: frozenset[str]) -> Prepared:
+        """The same document, of which these coordinates are not fetched, and null even where the plan reads them."""
+        key = (Planning.without, denied)
+        found: Prepared | None = prepared.notes.get(key)
+        if found is None:
+            if len(prepared.notes) >= MOST_VARIANTS:
+                prepared.notes.clear()
+            selection = self.selection(prepared).without(denied)
+            state = self._search(prepared.kind, selection, prepared.labels)
+            projector = Projector(
+                self.public_schema,
+                prepared.operation,
+                _fragments(prepared.document),
+                withheld=self._of_objects(denied),
+            )
+            plan = build_plan(state, prepared.kind, prepared.operation)
+            found = prepared.notes[key] = replace(prepared, plan=plan, projector=projector, notes={})
+        return found
+
+    def _of_objects(self, coordinates: frozenset[str]) -> frozenset[str]:
+        """The same coordinates on every object type that they may be asked of."""
+        named = [item.partition(".") for item in coordinates]
+        return frozenset(
+            f"{owner}.{name}" for type_name, _, name in named for owner in self.supergraph.possible[type_name]
+        )
 
     def _keep(self, key: tuple[str, str | None, frozenset[str]], prepared: Prepared) -> None:
         size = _size_of(key[0], prepared)
@@ -165,6 +197,7 @@ class Planning:
             plan=build_plan(self._search(kind, self._normalize(operation, fragments), labels), kind, operation),
             projector=Projector(self.public_schema, operation, fragments),
             schema=self.public_schema,
+            labels=labels,
         )
 
     def _normalize(

@@ -51,6 +51,8 @@ class OutputField:
     conditions: Conditions
     nodes: list[tuple[Clause, FieldNode]]
     shape: Shape
+    is_withheld: bool = False
+    """Whether it is null whatever the tree holds: the plan may have read it for itself."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +71,11 @@ class Projector:
         schema: GraphQLSchema,
         operation: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
+        *,
+        withheld: frozenset[str] = frozenset(),
     ) -> None:
+        """`withheld`: coordinates, of object types, that the answer must not give."""
+        self._withheld = withheld
         root = schema.get_root_type(operation.operation)
         assert root is not None
         self._schema = schema
@@ -168,6 +174,7 @@ class Projector:
             type=definition.type if definition else None,
             conditions=conditions,
             nodes=nodes,
+            is_withheld=f"{owner.name}.{name}" in self._withheld,
             shape=Shape([(clause, node.selection_set) for clause, node in nodes if node.selection_set is not None]),
         )
 
@@ -254,6 +261,8 @@ class _Run:
             if not hold(item.conditions, self._variables):
                 continue
             if item.name == TYPENAME:
+                if item.is_withheld:
+                    return None
                 if isinstance(owner, GraphQLInterfaceType):
                     self._tell("The type of an object could not be learned.", (*path, item.key))
                     return None
@@ -263,7 +272,8 @@ class _Run:
                 answer[item.key] = value.get(item.key)
                 continue
             here = (*path, item.key)
-            completed = self._complete(value.get(item.key), item.type, item.shape, here, f"{owner.name}.{item.name}")
+            found = None if item.is_withheld else value.get(item.key)
+            completed = self._complete(found, item.type, item.shape, here, f"{owner.name}.{item.name}")
             if completed is None and isinstance(item.type, GraphQLNonNull):
                 return None
             answer[item.key] = completed

@@ -32,13 +32,13 @@ CARRIED = frozenset({"link", "composeDirective"})
 """What @join__directive may carry along from a subgraph: nothing that is executed."""
 
 
-def check_features(document: DocumentNode) -> str:
+def check_features(document: DocumentNode, understood: frozenset[str]) -> str:
     """The version of the join specification. Raises SupergraphInvalid for what is not understood."""
     version = None
     for node in document.definitions:
         if isinstance(node, SchemaDefinitionNode):
             for directive in node.directives or ():
-                version = _check_link(directive) or version
+                version = _check_link(directive, understood) or version
     if version is None:
         raise SupergraphInvalid("this is no supergraph: its schema links no join specification")
     for node in document.definitions:
@@ -57,7 +57,7 @@ def line_of(node: Node) -> int:
     return node.loc.start_token.line if node.loc is not None else 0
 
 
-def _check_link(directive: ConstDirectiveNode) -> str | None:
+def _check_link(directive: ConstDirectiveNode, understood: frozenset[str]) -> str | None:
     """The version where it links the join specification."""
     if directive.name.value not in ("link", "core"):
         return None
@@ -68,7 +68,7 @@ def _check_link(directive: ConstDirectiveNode) -> str | None:
         if version not in JOIN_VERSIONS:
             raise _refused(directive, f"join {version} is not supported (known: {', '.join(JOIN_VERSIONS)})")
         return version
-    if arguments.get("for") is not None and name not in FEATURES:
+    if arguments.get("for") is not None and name not in understood:
         raise _refused(directive, f"{name} is needed for {str(arguments['for']).lower()}, and not understood here")
     return None
 

@@ -18,7 +18,7 @@ from gov_services.federation.supergraph import (
     TypeJoin,
     TypeModel,
 )
-from gov_services.federation.supergraph_features import FIRST, check_features
+from gov_services.federation.supergraph_features import FEATURES, FIRST, check_features
 from graphql import (
     ConstDirectiveNode,
     DocumentNode,
@@ -51,14 +51,17 @@ _KINDS: dict[type[TypeDefinitionNode], str] = {
 _ROOT_NAMES = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
 
 
-def read_supergraph(sdl: str) -> Supergraph:
-    """The model of a supergraph's text. Raises SupergraphInvalid, with line and directive."""
+def read_supergraph(sdl: str, *, understood: frozenset[str] = frozenset()) -> Supergraph:
+    """The model of a supergraph's text. Raises SupergraphInvalid, with line and directive.
+
+    `understood`: linked specifications beside the engine's own, which the caller answers for.
+    """
     try:
         document = parse(sdl)
     except GraphQLSyntaxError as malformed:
         line = malformed.locations[0].line if malformed.locations else 0
         raise SupergraphInvalid(f"line {line}: the supergraph does not parse: {malformed.message}") from malformed
-    version = check_features(document)
+    version = check_features(document, FEATURES | understood)
     graphs = _graphs(document)
     nodes = [
         node

@@ -14,6 +14,7 @@ from gov_services.federation.http1 import HttpClient
 from gov_services.federation.planning import Planning
 from gov_services.federation.transports import Transport
 from gov_services.gateway.authenticate import Authenticator
+from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Documents
 from gov_services.gateway.http import GraphQLEndpoint
@@ -50,7 +51,7 @@ def over_http(rooms: Mapping[str, str], client: HttpClient) -> MakeTransport:
 
 @lru_cache(maxsize=1)  # gateways of one process plan on the same supergraph
 def _planning(supergraph: str) -> Planning:
-    return Planning(supergraph)
+    return Planning(supergraph, understood=FEATURES)
 
 
 def create_gateway(
@@ -83,6 +84,7 @@ def create_gateway(
         documents=documents,
         limits=limits,
         demands=Demands(engine),
+        authorization=Authorization(engine),
         rate=rate or RateLimiter(valkey),
         engine=engine,
         refusals=refusals,

@@ -14,6 +14,7 @@ import structlog
 
 from gov_services.federation.engine import Engine, ExecutionResult, Inputs, VariablesInvalid
 from gov_services.gateway.authenticate import bearer_of
+from gov_services.gateway.authorization import Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import (
@@ -113,6 +114,7 @@ class Pipeline:
         documents: SelectsDocuments,
         limits: Limits,
         demands: Demands,
+        authorization: Authorization,
         rate: CountsRequests,
         engine: Engine,
         refusals: RefusalSink,
@@ -126,6 +128,7 @@ class Pipeline:
         self._documents = documents
         self._limits = limits
         self._demands = demands
+        self._authorization = authorization
         self._rate = rate
         self._engine = engine
         self._refusals = refusals
@@ -151,6 +154,7 @@ class Pipeline:
             actor = await self._authenticator.actor(bearer, now=now)
             selected = self._select(actor, request)
             document = selected.name
+            prepared, denied = await self._authorization.permitted(selected.prepared, actor)
             self._limits.check_variables(request.variables)
             inputs = self._inputs(selected, request.variables)
             self._limits.check_cost(self._demands.of(selected.prepared).estimate(inputs.coerced))
@@ -164,7 +168,7 @@ class Pipeline:
                 locale=request.locale,
                 **_stated(actor, request.headers),
             )
-            result = await self._engine.execute(selected.prepared, inputs=inputs, context=call)
+            result = await self._engine.execute(prepared, inputs=inputs, context=call, errors=denied)
         except ServiceError as refused:
             return await self._refused(refused, actor, request, request_id, now, counted=counted), document
         except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause

@@ -22,6 +22,7 @@ from gov_services.federation.http1 import HttpClient
 from gov_services.federation.planning import DocumentInvalid as NotPlanned
 from gov_services.federation.planning import Planning
 from gov_services.federation.remote import RemoteSubgraph
+from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequests
@@ -130,13 +131,14 @@ def create_standalone_app(alone: Standalone) -> Any:
             for name, url in planning.supergraph.subgraphs.items()
         }
 
-    planning = Planning(alone.supergraph.read_text(), improving_s=IMPROVING_S)
+    planning = _planning(alone.supergraph.read_text())
     engine = Engine(planning, transports=transports(planning))
     pipeline = Pipeline(
         authenticator=alone.tokens or NoTokens(),
         documents=AnyDocument(engine, alone.limits),
         limits=alone.limits,
         demands=Demands(engine),
+        authorization=Authorization(engine),
         rate=LocalRate(alone.per_second) if alone.per_second else NoRate(),
         engine=engine,
         refusals=NoLog(),
@@ -167,9 +169,13 @@ def create_standalone_app(alone: Standalone) -> Any:
     return before("/graphql", endpoint, app)
 
 
+def _planning(text: str) -> Planning:
+    return Planning(text, improving_s=IMPROVING_S, understood=FEATURES)
+
+
 def _warmed(text: str, old: Planning) -> Planning:
     """A new supergraph, with the documents planned that the old one knows: nobody waits for the change."""
-    made = Planning(text, improving_s=IMPROVING_S)
+    made = _planning(text)
     for document, name, labels in old.documents():
         with contextlib.suppress(NotPlanned):
             made.prepare(document, name, labels)

@@ -89,6 +89,17 @@ class Selection:
             joined.put(type_name, item)
         return joined
 
+    def without(self, coordinates: frozenset[str]) -> Selection:
+        """The selection without some fields, named by the type that they are asked for on. None is left empty."""
+        left = Selection()
+        for type_name, item in self:
+            if f"{type_name}.{item.name}" not in coordinates:
+                nested = None if item.selection is None else item.selection.without(coordinates)
+                left.put(type_name, item if nested is None else replace(item, selection=nested))
+        if not left and self:
+            left.put(next(iter(self.by_type)), Field(name=TYPENAME, key=TYPENAME))
+        return left
+
     def size(self) -> int:
         """The number of leaves."""
         return sum(item.size() for _, item in self)
