@@ -19,6 +19,7 @@ from gov_services.cli.rooms import SUBGRAPHS, room_factory
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.federation.http1 import HttpClient
 from gov_services.gateway.app import create_gateway, over_http
+from gov_services.gateway.metrics import GatewayMetrics
 from gov_services.gateway.refusals import HttpRefusalSink
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
@@ -50,7 +51,7 @@ PUBLIC_PATHS: Mapping[str, str] = {
 """What is routed from outside, and to which deployable; a path that ends with a slash stands for all below it."""
 
 
-def create_gateway_app(settings: Settings) -> Litestar:
+def create_gateway_app(settings: Settings, metrics: GatewayMetrics) -> Litestar:
     """The gateway alone. Raises SettingsRefused, NotInstalled."""
     require_valkey(settings)
     clock, valkey = SystemClock(), create_client(settings.valkey_url)
@@ -67,6 +68,7 @@ def create_gateway_app(settings: Settings) -> Litestar:
         ),
         clock=clock,
         valkey=valkey,
+        metrics=metrics,
     )
 
     async def ready() -> dict[str, bool]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
 from gov_services.cli.failing import fail
-from gov_services.cli.listening import listen, listening, run_served, serve_alone, served
-from gov_services.kit.settings import Settings
+from gov_services.cli.listening import listening, metrics_shown, run_served, serve_alone
+from gov_services.kit.settings import Settings, load_settings
 
 
 @click.command("gateway")
@@ -34,7 +33,7 @@ def gateway(port: int, host: str, supergraph: Path | None, **options: Any) -> No
     if supergraph is None:
         if any(options.values()):
             fail("only --supergraph takes these options: the city's gateway has settings, and is never open")
-        run_served(serve_alone(_city, host=host, port=port))
+        run_served(_city(host, port))
         return
     if options["unsafe_open"] == bool(options["jwks"]):
         fail("--supergraph needs either --jwks, --issuer and --audience, or --unsafe-open")
@@ -43,15 +42,21 @@ def gateway(port: int, host: str, supergraph: Path | None, **options: Any) -> No
     run_served(_alone(supergraph, host, port, options))
 
 
-async def _city(settings: Settings) -> Any:
+async def _city(host: str, port: int) -> None:
     from gov_services.cli import deployables
+    from gov_services.gateway.metrics import GatewayMetrics
 
-    return deployables.create_gateway_app(settings)
+    metrics = GatewayMetrics()
+
+    async def make(settings: Settings) -> Any:
+        return deployables.create_gateway_app(settings, metrics)
+
+    async with metrics_shown(load_settings().metrics_address, metrics):
+        await serve_alone(make, host=host, port=port)
 
 
 async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]) -> None:
     from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_address, from_file
-    from gov_services.gateway.metrics import metrics_app
     from gov_services.gateway.standalone import Standalone, create_standalone_app
 
     keys = tokens = None
@@ -65,8 +70,6 @@ async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]
     async def make(_: Settings) -> Any:
         return create_standalone_app(alone)
 
-    async with contextlib.AsyncExitStack() as stack:
-        if options["metrics_port"]:
-            listener, _ = listen("127.0.0.1", options["metrics_port"])
-            await stack.enter_async_context(served(metrics_app(alone.metrics), listener, lifespan="off"))
+    address = f"127.0.0.1:{options['metrics_port']}" if options["metrics_port"] else ""
+    async with metrics_shown(address, alone.metrics):
         await serve_alone(make, host=host, port=port)

@@ -17,6 +17,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gov_services.cli.failing import failing_in_one_line
+from gov_services.gateway.metrics import GatewayMetrics, metrics_app
 from gov_services.kit.settings import Settings, load_settings
 
 SHUTDOWN_S = 20
@@ -119,6 +120,18 @@ async def served(
     finally:
         server.leave()
         await task
+
+
+@contextlib.asynccontextmanager
+async def metrics_shown(address: str, metrics: GatewayMetrics) -> AsyncIterator[None]:
+    """Show metrics at `address` (`host:port`) for as long as the block lasts; nowhere where it is empty."""
+    if not address:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    listener, _ = listen(host.strip("[]"), int(port))
+    async with served(metrics_app(metrics), listener, lifespan="off"):
+        yield
 
 
 def spare_the_collector() -> None:

@@ -12,7 +12,7 @@ import rich_click as click
 
 from gov_services.cli import installation
 from gov_services.cli.accounts import SampleAccounts, make_sample_accounts
-from gov_services.cli.listening import listen, served, spare_the_collector, stop_on_signals
+from gov_services.cli.listening import listen, metrics_shown, served, spare_the_collector, stop_on_signals
 from gov_services.cli.serve import Site, create_app, create_site
 from gov_services.devstack.sandboxes import Sandboxes, sandboxes
 from gov_services.devstack.servers import servers
@@ -74,7 +74,10 @@ async def system(
         with contextlib.closing(listener):
             site = await site_with_right_keys(settings)
             accounts = await make_sample_accounts(settings, site.rooms["identity"])
-            async with served(create_app(site), listener):
+            async with (
+                metrics_shown(settings.metrics_address, site.gateway.metrics),
+                served(create_app(site), listener),
+            ):
                 await _answers(url)
                 yield Running(url, settings, accounts, ready.sandboxes, ready.manifest)
 
@@ -126,7 +129,10 @@ async def _serve_installation(settings: Settings, *, host: str, port: int) -> No
     listener, url = listen(host, port)
     with contextlib.closing(listener):
         site = await site_with_right_keys(settings)
-        async with served(create_app(site), listener, trusted_proxies=settings.trusted_proxies):
+        async with (
+            metrics_shown(settings.metrics_address, site.gateway.metrics),
+            served(create_app(site), listener, trusted_proxies=settings.trusted_proxies),
+        ):
             click.echo(f"serving on {url}/graphql, in production")
             spare_the_collector()
-        await stop.wait()
+            await stop.wait()

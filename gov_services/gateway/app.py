@@ -18,8 +18,10 @@ from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Documents
 from gov_services.gateway.http import GraphQLEndpoint
-from gov_services.gateway.limits import Limits, RateLimiter
+from gov_services.gateway.limits import Limits
+from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
+from gov_services.gateway.rates import RateLimiter
 from gov_services.gateway.refusals import RefusalSink
 from gov_services.gateway.transport import AssertionSigner, InProcessTransport, SubgraphHandle, remote_room
 from gov_services.kit.clock import Clock
@@ -37,6 +39,7 @@ class Gateway:
     endpoint: GraphQLEndpoint
     engine: Engine
     pipeline: Pipeline
+    metrics: GatewayMetrics
 
 
 def in_process(subgraphs: Mapping[str, SubgraphHandle]) -> MakeTransport:
@@ -66,13 +69,15 @@ def create_gateway(
     limits: Limits | None = None,
     rate: RateLimiter | None = None,
     warm: bool = True,
+    metrics: GatewayMetrics | None = None,
 ) -> Gateway:
     """Wire the gateway over the committed supergraph and a verified `manifest`; with `warm` all its plans are made."""
     limits = limits or Limits()
     signer = AssertionSigner(SigningKey.load(settings.secrets_directory, "assertion"), clock)
+    metrics = metrics or GatewayMetrics()
     engine = Engine(
         _planning((settings.graph_directory / SUPERGRAPH).read_text()),
-        transports={name: transports(name, signer) for name in subgraphs},
+        transports={name: MeasuredTransport(name, transports(name, signer), metrics) for name in subgraphs},
     )
     documents = Documents(manifest, engine.planning, limits=limits, allow_adhoc=settings.development)
     if warm:
@@ -89,6 +94,7 @@ def create_gateway(
         engine=engine,
         refusals=refusals,
         clock=clock,
+        watch=metrics,
     )
     origins = frozenset(item.strip() for item in settings.cors_origins.split(",") if item.strip())
     return Gateway(
@@ -97,4 +103,5 @@ def create_gateway(
         ),
         engine=engine,
         pipeline=pipeline,
+        metrics=metrics,
     )

@@ -1,25 +1,17 @@
-"""How much a request may ask for, and how often. Counting people is `consent.budgets`', not this."""
+"""How much a request may ask for. How often it may is `rates`'; counting people is `consent.budgets`'."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from gov_services.gateway.errors import (
     DocumentInvalid,
-    LimitsUnavailable,
     TooComplex,
-    TooManyRequests,
     VariablesRefused,
 )
-from gov_services.kit.actor import Actor, ActorKind
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -152,63 +144,3 @@ class _Shape:
         if field.selection_set is not None:
             self.depth = max(self.depth, depth + 1)
             self._walk(field.selection_set, depth=depth + 1, nested=nested + 1)
-
-
-# Generic cell rate algorithm on Valkey's own clock: one number a caller, exact between processes.
-_GCRA = """
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local tat = tonumber(redis.call('GET', KEYS[1]) or now)
-if tat < now then tat = now end
-local allow_at = tat + interval - burst
-if now < allow_at then return allow_at - now end
-redis.call('SET', KEYS[1], tat + interval, 'PX', math.ceil((tat + interval - now) / 1000) + 1)
-return 0
-"""
-
-
-class RateLimiter:
-    """Requests a caller may make: `per_second` on average, `burst` at once."""
-
-    def __init__(self, client: Redis, *, per_second: float = 20, burst: int = 60) -> None:
-        self._script = client.register_script(_GCRA)
-        self._interval_us = int(1_000_000 / per_second)
-        self._burst_us = self._interval_us * burst
-        self._local = LocalLimiter(interval_s=1 / per_second, burst=burst)
-
-    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float) -> None:
-        """Count one request. Raises TooManyRequests; LimitsUnavailable where nothing may go uncounted."""
-        caller = f"{actor.ref}:{actor.id}" if actor.kind is not ActorKind.ANONYMOUS else f"address:{address}"
-        try:
-            wait_us = int(await self._script(keys=[f"rate:{{{caller}}}"], args=[self._interval_us, self._burst_us]))
-        except (RedisError, OSError):
-            # Without counters that all processes share, those who signed in are counted in this process alone;
-            # strangers and relying parties wait (ARCHITECTURE §4.18).
-            if actor.kind not in (ActorKind.CITIZEN, ActorKind.STAFF) or not is_query:
-                raise LimitsUnavailable from None
-            wait_us = int(self._local.take(caller, monotonic_s=monotonic_s) * 1_000_000)
-        if wait_us > 0:
-            raise TooManyRequests(retry_after_s=math.ceil(wait_us / 1_000_000))
-
-
-class LocalLimiter:
-    """The same rule within one process, for so many callers; the longest unseen is forgotten first."""
-
-    def __init__(self, *, interval_s: float, burst: int, capacity: int = 50_000) -> None:
-        self._interval_s = interval_s
-        self._tolerance_s = interval_s * burst
-        self._capacity = capacity
-        self._arrivals: OrderedDict[str, float] = OrderedDict()
-
-    def take(self, caller: str, *, monotonic_s: float) -> float:
-        """Count one; returns seconds to wait, 0 when it was counted."""
-        arrival = max(self._arrivals.pop(caller, monotonic_s), monotonic_s)
-        wait = arrival + self._interval_s - self._tolerance_s - monotonic_s
-        if wait > 0:
-            self._arrivals[caller] = arrival
-            return wait
-        self._arrivals[caller] = arrival + self._interval_s
-        if len(self._arrivals) > self._capacity:
-            self._arrivals.popitem(last=False)
-        return 0.0

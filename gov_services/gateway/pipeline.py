@@ -87,7 +87,7 @@ class SelectsDocuments(Protocol):
 class CountsRequests(Protocol):
     """Counts what a caller asks."""
 
-    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float) -> None:
+    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float, cost: int = 0) -> None:
         """Count one request. Raises TooManyRequests, LimitsUnavailable."""
         ...
 
@@ -157,9 +157,10 @@ class Pipeline:
             prepared, denied = await self._authorization.permitted(selected.prepared, actor)
             self._limits.check_variables(request.variables)
             inputs = self._inputs(selected, request.variables)
-            self._limits.check_cost(self._demands.of(selected.prepared).estimate(inputs.coerced))
+            cost = self._demands.of(selected.prepared).estimate(inputs.coerced)
+            self._limits.check_cost(cost)
             counted = True
-            await self._count(actor, request, is_query=selected.is_query)
+            await self._count(actor, request, is_query=selected.is_query, cost=cost)
             call = GatewayCall(
                 actor=actor,
                 bearer=bearer,
@@ -224,8 +225,9 @@ class Pipeline:
             raise MethodNotAllowed(problem="GET")
         return selected
 
-    async def _count(self, actor: Actor, request: GraphQLRequest, *, is_query: bool) -> None:
-        await self._rate.take(actor, address=request.address, is_query=is_query, monotonic_s=time.monotonic())
+    async def _count(self, actor: Actor, request: GraphQLRequest, *, is_query: bool, cost: int = 0) -> None:
+        now_s = time.monotonic()
+        await self._rate.take(actor, address=request.address, is_query=is_query, monotonic_s=now_s, cost=cost)
 
     def _inputs(self, selected: Selected, variables: Mapping[str, Any]) -> Inputs:
         """The variables, once they fit the operation. graphql-core's own messages quote values: ours do not."""

@@ -28,9 +28,10 @@ from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequests
 from gov_services.gateway.http import GraphQLEndpoint, before
 from gov_services.gateway.issuers import IssuedTokens
-from gov_services.gateway.limits import Limits, LocalLimiter
+from gov_services.gateway.limits import Limits
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
+from gov_services.gateway.rates import LocalLimiter
 from gov_services.gateway.reloading import Reloader
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import ADHOC
@@ -90,7 +91,7 @@ class LocalRate:
     def __init__(self, per_second: float) -> None:
         self._limiter = LocalLimiter(interval_s=1 / per_second, burst=max(1, round(per_second)))
 
-    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float) -> None:
+    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float, cost: int = 0) -> None:
         """See gateway.pipeline.CountsRequests. Raises TooManyRequests."""
         caller = actor.client_id or f"address:{address}"
         wait_s = self._limiter.take(caller, monotonic_s=monotonic_s)
@@ -101,7 +102,7 @@ class LocalRate:
 class NoRate:
     """Counts nobody."""
 
-    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float) -> None:
+    async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float, cost: int = 0) -> None:
         """See gateway.pipeline.CountsRequests."""
 
 

@@ -16,6 +16,7 @@ ROOMS = ("identity", "permits", "payments", "healthcode", "privacy", "audit", "w
 
 ROLE_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII)
 """It stands in statements that take no parameters, and a name in PostgreSQL is 63 bytes at most."""
+METRICS_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -89,6 +90,9 @@ class Settings:
         "",
     )
     cors_origins: str = setting("GOV_CORS_ORIGINS", "Origins that browsers may call from, comma-separated", "")
+    metrics_address: str = setting(
+        "GOV_METRICS_ADDRESS", "Where the gateway shows metrics for Prometheus: `127.0.0.1:9464`; empty: nowhere", ""
+    )
     log_origin: str = setting(
         "GOV_LOG_ORIGIN", "Name of the audit log in its checkpoints; never changes", "gov-services.example/log"
     )
@@ -176,6 +180,8 @@ def _problems(settings: Settings) -> list[str]:
             f"GOV_ROLE_PREFIX is {settings.role_prefix!r}; it is a plain identifier: lower-case letters, digits and _, "
             "40 at most"
         )
+    if settings.metrics_address and not METRICS_ADDRESS.fullmatch(settings.metrics_address):
+        found.append(f"GOV_METRICS_ADDRESS is {settings.metrics_address!r}; it is like `127.0.0.1:9464`")
     if settings.log_level.lower() not in LOG_LEVELS:
         found.append(f"GOV_LOG_LEVEL is {settings.log_level!r}; it is debug, info, warning or error")
     return found

@@ -46,7 +46,10 @@ def test_a_supergraph_of_other_schemas_is_found(alone: Callable, graph_copy: Pat
 def test_a_document_is_explained_stage_by_stage(alone: Callable, graph_copy: Path) -> None:
     explained = alone("graph", "explain", str(graph_copy / "operations" / "riverside-bank" / "IsAdult.graphql"))
 
-    document, plan, coordinates = explained.out.strip().split("\n\n# ")
+    document, normalized, paths, fetches, plan, coordinates = explained.out.strip().split("\n\n# ")
+    assert normalized.splitlines()[:3] == ["normalized", "on Query", "  consentedCitizen(…)"]
+    assert paths.splitlines()[-1] == "consentedCitizen  Citizen  privacy #0, identity #1 by {id}"
+    assert fetches.splitlines()[-1] == "#1 identity at consentedCitizen after #0  {… Citizen {isAdult}}"
     assert document.splitlines()[:2] == ["# document", "query IsAdult($reference: ID!) {"]
     assert plan.startswith("plan: 2 fetches, depth 2\n")
     assert "identity  Citizen.isAdult" in coordinates.splitlines()

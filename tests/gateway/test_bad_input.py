@@ -14,7 +14,8 @@ from town import Town, sample_number
 
 from gov_services.crypto.signing import SigningKey
 from gov_services.crypto.tokens import sign_token
-from gov_services.gateway.limits import Limits, RateLimiter
+from gov_services.gateway.limits import Limits
+from gov_services.gateway.rates import RateLimiter
 from gov_services.kit import access_token
 from gov_services.kit.actor import ANONYMOUS, Actor
 

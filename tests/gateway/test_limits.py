@@ -6,7 +6,7 @@ from front_door import FrontDoor, code_of
 from redis.asyncio import Redis
 from town import Town
 
-from gov_services.gateway.limits import LocalLimiter, RateLimiter
+from gov_services.gateway.rates import LocalLimiter, RateLimiter
 from gov_services.kit.valkey import create_client
 
 

@@ -8,7 +8,7 @@ from front_door import FrontDoor, code_of
 from town import Town
 
 from gov_services.audit.entry import Entry
-from gov_services.gateway.limits import RateLimiter
+from gov_services.gateway.rates import RateLimiter
 from gov_services.kit.actor import ANONYMOUS
 
 

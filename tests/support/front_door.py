@@ -11,7 +11,8 @@ import httpx
 from town import Town
 
 from gov_services.gateway.app import create_gateway, in_process
-from gov_services.gateway.limits import Limits, RateLimiter
+from gov_services.gateway.limits import Limits
+from gov_services.gateway.rates import RateLimiter
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.manifest import Manifest, TrustedDocument
 from gov_services.kit.settings import PROJECT_ROOT
