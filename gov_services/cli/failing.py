@@ -20,6 +20,7 @@ EXPECTED = (
     "gov_services.federation.supergraph:SupergraphInvalid",
     "gov_services.devstack.bench.contestants:PeersMissing",
     "gov_services.devstack.bench.load:WrongAnswer",
+    "gov_services.gateway.headers:RulesRefused",
     "gov_services.gateway.issuers:KeySetRefused",
     "gov_services.kit.manifest:ManifestRefused",
     "gov_services.kit.settings:SettingsRefused",

@@ -24,6 +24,11 @@ from gov_services.kit.settings import Settings, load_settings
 @click.option("--issuer", help="The `iss` of their tokens.")
 @click.option("--audience", help="The `aud` of their tokens.")
 @click.option("--per-second", default=0.0, help="Requests a caller may make, on average; 0: as many as they like.")
+@click.option(
+    "--header-rules",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Which headers go on to which subgraph; without it none do.",
+)
 @click.option("--metrics-port", default=0, help="Show metrics for Prometheus at /metrics of this port; 0: nowhere.")
 def gateway(port: int, host: str, supergraph: Path | None, **options: Any) -> None:
     """The gateway alone, over rooms elsewhere (GOV_ROOM_URLS); with --supergraph the engine alone.
@@ -56,6 +61,7 @@ async def _city(host: str, port: int) -> None:
 
 
 async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]) -> None:
+    from gov_services.gateway.headers import parse_rules
     from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_address, from_file
     from gov_services.gateway.standalone import Standalone, create_standalone_app
 
@@ -65,7 +71,8 @@ async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]
         keys = JwkSet(from_address(at) if at.startswith(("http://", "https://")) else from_file(Path(at)))
         tokens = IssuedTokens(keys, issuer=options["issuer"], audience=options["audience"])
         await keys.load()
-    alone = Standalone(supergraph=supergraph, tokens=tokens, per_second=options["per_second"])
+    rules = parse_rules(options["header_rules"].read_text()) if options["header_rules"] else ()
+    alone = Standalone(supergraph=supergraph, tokens=tokens, per_second=options["per_second"], rules=rules)
 
     async def make(_: Settings) -> Any:
         return create_standalone_app(alone)

@@ -46,6 +46,17 @@ class RequestTooSlow(BadRequest):
     status = 408
 
 
+class TookTooLong(Refusal):
+    """The subgraphs did not answer in time, all together. What a mutation began may have been done."""
+
+    code = "TIMED_OUT"
+    status: ClassVar[int] = 504
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "处理超时。如为提交操作,请先确认是否已生效再重试。",
+        "en": "This took too long. If you changed something, see whether it was done before you try again.",
+    }
+
+
 class RequestTooLarge(Refusal):
     """The body is longer than any registered document needs."""
 

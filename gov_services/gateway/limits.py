@@ -44,6 +44,8 @@ class Limits:
     string_length: int = 10_000
     list_length: int = 100
     variable_depth: int = 8
+    request_s: float = 30.0
+    """How long an answer may take, all fetches together; what is under way then is given up."""
 
     def check_text(self, text: str) -> DocumentNode:
         """Refuse a text with too many tokens before any more is done with it. Raises TooComplex, DocumentInvalid."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 import time
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 import structlog
 
 from gov_services.federation.engine import Engine, ExecutionResult, Inputs, VariablesInvalid
+from gov_services.federation.planning import Prepared
 from gov_services.gateway.authenticate import bearer_of
 from gov_services.gateway.authorization import Authorization
 from gov_services.gateway.demand import Demands
@@ -20,6 +22,7 @@ from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import (
     UNAVAILABLE_CODES,
     MethodNotAllowed,
+    TookTooLong,
     TooManyRequests,
     VariablesRefused,
     formatted,
@@ -167,9 +170,10 @@ class Pipeline:
                 document=selected,
                 request_id=request_id,
                 locale=request.locale,
+                headers=request.headers,
                 **_stated(actor, request.headers),
             )
-            result = await self._engine.execute(prepared, inputs=inputs, context=call, errors=denied)
+            result = await self._execute(prepared, inputs, call, denied)
         except ServiceError as refused:
             return await self._refused(refused, actor, request, request_id, now, counted=counted), document
         except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause
@@ -178,6 +182,17 @@ class Pipeline:
             body = {"errors": [formatted(error, locale=request.locale, request_id=request_id)]}
             return GraphQLAnswer(body=body, status=500, request_id=request_id, code=error.code), document
         return _answer(result, locale=request.locale, request_id=request_id, masks=self._masks), document
+
+    async def _execute(
+        self, prepared: Prepared, inputs: Inputs, call: GatewayCall, denied: list[dict[str, Any]]
+    ) -> ExecutionResult:
+        try:
+            async with asyncio.timeout(self._limits.request_s) as limit:
+                return await self._engine.execute(prepared, inputs=inputs, context=call, errors=denied)
+        except TimeoutError:
+            if limit.expired():
+                raise TookTooLong from None
+            raise
 
     async def refuse(self, refused: ServiceError, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to what did not even become a request: counted and logged like every other refusal."""

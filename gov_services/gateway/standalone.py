@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from gov_services.federation.http1 import HttpClient
 from gov_services.federation.planning import DocumentInvalid as NotPlanned
 from gov_services.federation.planning import Planning
 from gov_services.federation.remote import RemoteSubgraph
+from gov_services.federation.transports import SubgraphRequest
 from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequests
+from gov_services.gateway.headers import Pairs, Rule, forwarding
 from gov_services.gateway.http import GraphQLEndpoint, before
 from gov_services.gateway.issuers import IssuedTokens
 from gov_services.gateway.limits import Limits
@@ -114,6 +116,8 @@ class Standalone:
     tokens: IssuedTokens | None = None
     per_second: float = 0
     """Requests that one caller may make, counted in this process; 0: as many as they like."""
+    rules: tuple[Rule, ...] = ()
+    """Which of a client's headers go on to which subgraph."""
     metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
 
     @property
@@ -128,7 +132,9 @@ def create_standalone_app(alone: Standalone) -> Any:
 
     def transports(planning: Planning) -> dict[str, MeasuredTransport]:
         return {
-            name: MeasuredTransport(name, RemoteSubgraph(name, url, client), alone.metrics)
+            name: MeasuredTransport(
+                name, RemoteSubgraph(name, url, client, headers=_forwarding(alone.rules, name)), alone.metrics
+            )
             for name, url in planning.supergraph.subgraphs.items()
         }
 
@@ -168,6 +174,11 @@ def create_standalone_app(alone: Standalone) -> Any:
     )
     app = Litestar(route_handlers=health(ready), lifespan=[running], openapi_config=None, logging_config=None)
     return before("/graphql", endpoint, app)
+
+
+def _forwarding(rules: tuple[Rule, ...], name: str) -> Callable[[Any, SubgraphRequest], Pairs]:
+    headers = forwarding(rules, name)
+    return lambda call, _: headers(call.headers)
 
 
 def _planning(text: str) -> Planning:

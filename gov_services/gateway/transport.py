@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
@@ -32,6 +33,8 @@ class GatewayCall:
     locale: str
     case: str | None = None
     reason: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The client's, names in lower case."""
 
 
 class SubgraphHandle(Protocol):

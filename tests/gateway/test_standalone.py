@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime as dt
 import json
 import os
@@ -22,6 +23,7 @@ from raw_servers import request_of, serving
 from gov_services.cli.listening import listen, served
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.crypto.tokens import jwks, sign_token
+from gov_services.gateway import standalone
 from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_file
 from gov_services.gateway.metrics import metrics_app
 from gov_services.gateway.reloading import Reloader
@@ -65,10 +67,10 @@ async def alone(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[httpx.Asy
     async with serving(streets) as (server, _):
         file = tmp_path / "supergraph.graphql"
         file.write_text(text_for(server.port))
-        standalone = Standalone(supergraph=file, **options)
+        running = Standalone(supergraph=file, **options)
         listener, url = listen("127.0.0.1", 0)
-        async with served(create_standalone_app(standalone), listener), httpx.AsyncClient(base_url=url) as http:
-            yield http, streets, standalone
+        async with served(create_standalone_app(running), listener), httpx.AsyncClient(base_url=url) as http:
+            yield http, streets, running
 
 
 def text_for(port: int, field: str = "street") -> str:
@@ -104,7 +106,7 @@ async def test_with_a_key_set_it_asks_for_tokens_counts_and_masks(tmp_path: Path
     keys = JwkSet(from_file(file))
     await keys.load()
     tokens = IssuedTokens(keys, issuer="https://issuer.example", audience="city")
-    async with alone(tmp_path, tokens=tokens, per_second=3) as (http, streets, standalone):
+    async with alone(tmp_path, tokens=tokens, per_second=3) as (http, streets, running):
         refused = await ask(http, "{ street }")
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         assert not streets.asked.is_set()
@@ -117,7 +119,7 @@ async def test_with_a_key_set_it_asks_for_tokens_counts_and_masks(tmp_path: Path
         assert broken["data"] == {"broken": None}
         assert broken["errors"][0]["extensions"]["code"] == ServiceError.code
         assert "cable" not in json.dumps(broken)
-        text = standalone.metrics.text().decode()
+        text = running.metrics.text().decode()
         assert 'gov_gateway_request_seconds_count{code="UNAUTHENTICATED",document=""} 1.0' in text
         assert 'gov_gateway_request_seconds_count{code="RATE_LIMITED",document="adhoc"} 1.0' in text
         assert 'gov_gateway_fetch_seconds_count{outcome="ok",subgraph="streets"}' in text
@@ -127,9 +129,9 @@ async def test_with_a_key_set_it_asks_for_tokens_counts_and_masks(tmp_path: Path
 
 
 async def test_metrics_have_a_place_of_their_own(tmp_path: Path) -> None:
-    async with alone(tmp_path) as (http, _, standalone):
+    async with alone(tmp_path) as (http, _, running):
         listener, url = listen("127.0.0.1", 0)
-        async with served(metrics_app(standalone.metrics), listener, lifespan="off"), httpx.AsyncClient() as other:
+        async with served(metrics_app(running.metrics), listener, lifespan="off"), httpx.AsyncClient() as other:
             await ask(http, "{ street }")
             shown = await other.get(f"{url}/metrics")
             assert shown.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -139,13 +141,13 @@ async def test_metrics_have_a_place_of_their_own(tmp_path: Path) -> None:
 
 
 async def test_a_changed_supergraph_is_served_and_a_bad_one_is_not(tmp_path: Path) -> None:
-    async with alone(tmp_path) as (http, _, standalone):
-        port = standalone.supergraph.read_text().split("127.0.0.1:")[1].split("/")[0]
+    async with alone(tmp_path) as (http, _, running):
+        port = running.supergraph.read_text().split("127.0.0.1:")[1].split("/")[0]
         await ask(http, "{ street }")
-        standalone.supergraph.write_text("type Query {")
+        running.supergraph.write_text("type Query {")
         await asyncio.sleep(1.2)
         assert (await ask(http, "{ street }")).json()["data"] == {"street": "Invented Street"}
-        standalone.supergraph.write_text(text_for(int(port), field="lane"))
+        running.supergraph.write_text(text_for(int(port), field="lane"))
         deadline = time.monotonic() + 10
         while "errors" in (await ask(http, "{ lane }")).json():
             assert time.monotonic() < deadline
@@ -249,3 +251,16 @@ def test_what_cannot_be_meant_is_refused_in_a_line(
     told = capsys.readouterr().err
     assert problem in told
     assert len(told.splitlines()) == 1
+
+
+async def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standalone, "OPEN_LIMITS", dataclasses.replace(standalone.OPEN_LIMITS, request_s=0.2))
+    async with alone(tmp_path) as (http, streets, running):
+        streets.pause_s = 5
+        begun = time.monotonic()
+        late = await ask(http, "{ street }", accept="application/graphql-response+json")
+        assert (late.status_code, late.json()["errors"][0]["extensions"]["code"]) == (504, "TIMED_OUT")
+        assert time.monotonic() - begun < 3
+        assert 'outcome="cancelled"' in running.metrics.text().decode()
+        streets.pause_s = 0
+        assert (await ask(http, "{ street }")).json() == {"data": {"street": "Invented Street"}}
