@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -205,14 +207,45 @@ def graph_compose() -> None:
 
 
 @graph_group.command("check")
-def graph_check() -> None:
-    """Whether the committed graph is what the code says; exits 1 when not. Needs no Node."""
-    found = graph.drift(load_settings().graph_directory)
-    for line in found:
-        click.echo(line, err=True)
-    if found:
+@click.option(
+    "--supergraph", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another one than the city's."
+)
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The supergraph that clients know now: tells what else would break.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def graph_check(supergraph: Path | None, against: Path | None, as_json: bool) -> None:
+    """Whether the committed graph is what the code says, what a change breaks, and what personal field is not marked.
+
+    Exits 1 where it has drifted, where a registered document breaks, or where a field looks personal and carries no
+    @personal (graphql/reviewed-fields.txt holds those that were looked at). Needs no Node.
+    """
+    from gov_services.cli.graph_review import review
+
+    directory = load_settings().graph_directory
+    drifted = [] if supergraph is not None else graph.drift(directory)
+    with failing_in_one_line():
+        found = review(supergraph or directory / "supergraph.graphql", directory, against=against)
+    if as_json:
+        click.echo(json.dumps({"drift": drifted, **dataclasses.asdict(found)}, indent=2, ensure_ascii=False))
+    else:
+        for line in drifted:
+            click.echo(line, err=True)
+        for title, lines in (
+            ("breaks a registered document", found.breaks_documents),
+            ("breaks nobody who is registered", found.breaks_nobody),
+            ("looks personal and carries no @personal", found.looks_personal),
+        ):
+            for line in lines:
+                click.echo(f"{title}: {line}", err=True)
+    if drifted:
         fail("the committed graph has drifted")
-    click.echo("the committed graph is what the code says")
+    if not found.is_clean:
+        fail("the graph cannot be put in force as it is")
+    if not as_json:
+        click.echo("the committed graph is what the code says")
 
 
 @graph_group.command("explain")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gov_services.cli.graph_review import personal_looking, reviewed_fields
+from gov_services.federation.planning import Planning
 from gov_services.kit.settings import PROJECT_ROOT
 
 
@@ -96,3 +99,47 @@ def test_schemas_that_do_not_compose_are_refused(alone: Callable, graph_copy: Pa
     assert composed.status == 1
     assert "Banana" in composed.err
     assert (graph_copy / "supergraph.graphql").read_bytes() == before
+
+
+def changed(graph_copy: Path, before: str, after: str) -> Path:
+    """A supergraph that differs from the committed one."""
+    text = (graph_copy / "supergraph.graphql").read_text()
+    assert text.count(before) == 1
+    path = graph_copy / "new.graphql"
+    path.write_text(text.replace(before, after))
+    return path
+
+
+def test_a_change_that_breaks_a_registered_document_is_told_from_one_that_breaks_nobody(
+    alone: Callable, graph_copy: Path
+) -> None:
+    committed = str(graph_copy / "supergraph.graphql")
+    broken = changed(graph_copy, "  isAdult: Boolean", "  isGrownUp: Boolean")
+    told = alone("graph", "check", "--supergraph", str(broken), "--against", committed, "--json")
+    found = json.loads(told.out)
+    assert told.status == 1
+    assert [line.partition(":")[0] for line in found["breaks_documents"]] == ["riverside-bank/IsAdult"]
+    assert found["breaks_nobody"] == ["Field Citizen.isAdult was removed."]
+
+    told = alone("graph", "check", "--against", committed)
+    assert (told.status, told.out) == (0, "the committed graph is what the code says\n")
+
+
+def test_a_new_field_that_looks_personal_is_marked_or_reviewed(alone: Callable, graph_copy: Path) -> None:
+    new = changed(graph_copy, "  isAdult: Boolean", "  homeAddress: String\n  note: Int\n  isAdult: Boolean")
+    told = alone("graph", "check", "--supergraph", str(new))
+    assert told.status == 1
+    assert "looks personal and carries no @personal: Citizen.homeAddress" in told.err.splitlines()
+
+    with (graph_copy / "reviewed-fields.txt").open("a") as file:
+        file.write("Citizen.homeAddress\n")
+    assert alone("graph", "check", "--supergraph", str(new)).status == 1, "a reason is missing"
+    with (graph_copy / "reviewed-fields.txt").open("a") as file:
+        file.write("Citizen.homeAddress # invented\n")
+    assert alone("graph", "check", "--supergraph", str(new)).status == 0
+
+
+def test_every_reviewed_field_is_there_and_looks_personal() -> None:
+    graph = PROJECT_ROOT / "graphql"
+    schema = Planning((graph / "supergraph.graphql").read_text()).public_schema
+    assert reviewed_fields(graph / "reviewed-fields.txt") <= set(personal_looking(schema))
