@@ -18,30 +18,15 @@ from graphql import GraphQLSchema, get_named_type, is_input_object_type, is_obje
 
 REVIEWED = "reviewed-fields.txt"
 """Coordinates that look personal and are not, each with its reason after a `#`."""
-WORDS = (
-    *("name", "phone", "mobile", "email", "address", "birth", "birthday", "gender", "sex", "age", "nationality"),
-    *("passport", "identity", "resident", "national", "ethnicity", "religion", "marital", "spouse", "guardian"),
-    *("parent", "child", "disease", "diagnosis", "symptom", "vaccination", "health", "blood", "face", "fingerprint"),
-    *(
-        "biometric",
-        "account",
-        "bank",
-        "card",
-        "salary",
-        "income",
-        "location",
-        "latitude",
-        "longitude",
-        "licence",
-        "plate",
-    ),
-    *("payer", "applicant", "holder", "citizen", "photo", "signature"),
+WORDS = frozenset(
+    "name phone mobile email address birth birthday gender sex age nationality passport identity resident national "
+    "ethnicity religion marital spouse guardian parent child disease diagnosis symptom vaccination health blood face "
+    "fingerprint biometric account bank card salary income location latitude longitude licence plate payer applicant "
+    "holder citizen photo signature".split()
 )
 CHINESE = re.compile(
     "姓名|电话|手机|邮箱|住址|地址|生日|出生|性别|年龄|民族|身份证|护照|证件号|监护|"
     "病|症状|疫苗|健康|人脸|指纹|账号|银行卡|收入|位置"
-)
-    "姓名|电话|手机|邮箱|住址|地址|生日|出生|性别|年龄|民族|身份证|护照|证件号|监护|病|症状|疫苗|健康|人脸|指纹|账号|银行卡|收入|位置"
 )
 _VALUES = frozenset({"String", "ID", "Int", "Float", "Date", "DateTime"})
 
