@@ -18,11 +18,11 @@ from graphql import GraphQLSchema, get_named_type, is_input_object_type, is_obje
 
 REVIEWED = "reviewed-fields.txt"
 """Coordinates that look personal and are not, each with its reason after a `#`."""
-WORDS = frozenset(
-    "name phone mobile email address birth birthday gender sex age nationality passport identity resident national "
-    "ethnicity religion marital spouse guardian parent child disease diagnosis symptom vaccination health blood face "
-    "fingerprint biometric account bank card salary income location latitude longitude licence plate payer applicant "
-    "holder citizen photo signature".split()  # noqa: SIM905  a list of words is read as one
+WORDS = re.compile(
+    "name|phone|mobile|email|address|birth|birthday|gender|sex|age|nationality|passport|identity|resident|national|"
+    "ethnicity|religion|marital|spouse|guardian|parent|child|disease|diagnosis|symptom|vaccination|health|blood|face|"
+    "fingerprint|biometric|account|bank|card|salary|income|location|latitude|longitude|licence|plate|payer|applicant|"
+    "holder|citizen|photo|signature"
 )
 CHINESE = re.compile(
     "姓名|电话|手机|邮箱|住址|地址|生日|出生|性别|年龄|民族|身份证|护照|证件号|监护|"
@@ -88,4 +88,4 @@ def personal_looking(schema: GraphQLSchema) -> Iterator[str]:
 
 def _speaks(name: str) -> bool:
     words = {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
-    return not words.isdisjoint(WORDS)
+    return any(WORDS.fullmatch(word) for word in words)

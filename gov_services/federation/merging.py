@@ -61,6 +61,9 @@ def _walk(value: Any, path: tuple[Step, ...], index: int, here: Path) -> Iterato
 
 def merge(target: Object, source: Mapping[str, Any]) -> None:
     """Add an answer's fields to an object, which takes them over as they are. A null never replaces a value."""
+    if target.keys().isdisjoint(source):
+        target.update(source)
+        return
     for key, value in source.items():
         known = target.get(key)
         if known is None:

@@ -62,26 +62,17 @@ def _add_all(
 ) -> None:
     """Add the objects of a target, where no error is about."""
     if target.type_name is not None:
-        makers = _makers(target, target.type_name)
-        if len(makers) == 1 and makers[0].only is not None:
-            _add_by_one_text(entities, known, values, makers[0], variables)
-            return
-        if len(makers) == 1:
-            maker = makers[0]
-            for value in values:
-                _add(entities, known, value, maker, variables)
-            return
+        for maker in _makers(target, target.type_name):
+            add = _add if maker.only is None else _add_by_one_text
+            add(entities, known, values, maker, variables)
+        return
     for value in values:
-        for maker in _makers(target, value.get("__typename") or target.type_name):
-            _add(entities, known, value, maker, variables)
+        for maker in _makers(target, value.get("__typename")):
+            _add(entities, known, [value], maker, variables)
 
 
 def _add_by_one_text(
-    entities: Entities,
-    known: dict[object, Any],
-    values: list[Object],
-    maker: _Maker,
-    variables: Mapping[str, Any],
+    entities: Entities, known: dict[object, Any], values: list[Object], maker: _Maker, variables: Mapping[str, Any]
 ) -> None:
     """The usual case, and so the one that must cost least: objects of one type, each known by one text."""
     assert maker.only is not None
@@ -90,7 +81,7 @@ def _add_by_one_text(
     for value in values:
         text = value.get(key)
         if type(text) is not str:
-            _add(entities, known, value, maker, variables)
+            _add(entities, known, [value], maker, variables)
             continue
         objects = told_apart.get(text)
         if objects is None:
@@ -101,28 +92,27 @@ def _add_by_one_text(
 
 
 def _add(
-    entities: Entities, known: dict[object, Any], value: Object, maker: _Maker, variables: Mapping[str, Any]
+    entities: Entities, known: dict[object, Any], values: list[Object], maker: _Maker, variables: Mapping[str, Any]
 ) -> None:
-    """Add an object by what it is told apart by, where it is plain; its representation is made when it is new."""
-    try:
-        row = maker.get(value)
-    except KeyError:
-        row = None
-    if row is None or None in row:
-        _add_slowly(entities, known, value, maker, variables, _Place((), _NO_ERRORS))
-        return
-    # Types too: 1, 1.0 and True are equal here, but not where they go to.
-    key = (maker.id, row, *map(type, row))
-    try:
-        objects = known.get(key)
-    except TypeError:  # a value of a list or an object, which has no hash
-        _add_slowly(entities, known, value, maker, variables, _Place((), _NO_ERRORS))
-        return
-    if objects is None:
-        known[key] = objects = []
-        entities.objects.append(objects)
-        entities.representations.append(dict(zip(maker.names, (maker.named, *row), strict=True)))
-    objects.append(value)
+    """Add plain objects by what tells them apart; a representation is made of each that is new."""
+    get, names, named = maker.get, maker.names, maker.named
+    told_apart = known.setdefault(maker.id, {})
+    for value in values:
+        try:
+            row = get(value)
+            # Types too: 1, 1.0 and True are equal here, but not where they go to.
+            key = None if row is None or None in row else (*row, *map(type, row))
+            objects = None if key is None else told_apart.get(key)
+        except (KeyError, TypeError):  # not all of it is there, or a list or an object, which has no hash
+            key = row = None
+        if key is None or row is None:
+            _add_slowly(entities, known, value, maker, variables, _Place((), _NO_ERRORS))
+            continue
+        if objects is None:
+            told_apart[key] = objects = []
+            entities.objects.append(objects)
+            entities.representations.append(dict(zip(names, (named, *row), strict=True)))
+        objects.append(value)
 
 
 def _add_slowly(
