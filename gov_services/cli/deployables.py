@@ -26,6 +26,7 @@ from gov_services.kit.database import Database
 from gov_services.kit.health import database_answers, health, valkey_answers
 from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_client
+from gov_services.subgraph.announcing import Announcer
 from gov_services.subgraph.composition import load_manifest
 from gov_services.subgraph.http import LOGS_FOR_THE_GATEWAY, RoomDoor, create_room_app
 from gov_services.subgraph.remote import RemoteRoom
@@ -76,7 +77,9 @@ def create_gateway_app(settings: Settings, metrics: GatewayMetrics) -> Litestar:
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
+        await gateway.live.start()
         yield
+        await gateway.live.close()
         await subgraphs.aclose()
         await client.aclose()
         await valkey.aclose()
@@ -107,12 +110,14 @@ def create_log_app(settings: Settings) -> Litestar:
 
 def create_worker_app(settings: Settings) -> Litestar:
     """The relay and the due jobs of every room. Raises SettingsRefused, NotInstalled."""
+    require_valkey(settings)
     clock, client, stop = SystemClock(), _client(), asyncio.Event()
+    valkey = create_client(settings.valkey_url, pool_size=2)
     key = SigningKey.load(settings.secrets_directory, "worker")
     database = Database(settings.room_database_url("worker"), pool_size=2, application="gov-services worker")
     addresses = _addresses_of_rooms(settings)
     rooms = [RemoteRoom(name, url, key=key, clock=clock, client=client) for name, url in addresses.items()]
-    worker = Worker(database, rooms, clock)
+    worker = Worker(database, rooms, clock, announce=Announcer(valkey, clock).receive)
 
     async def ready() -> dict[str, bool]:
         return {"database": await database_answers(database), "started": worker.started}
@@ -124,6 +129,7 @@ def create_worker_app(settings: Settings) -> Litestar:
         stop.set()
         await task
         await client.aclose()
+        await valkey.aclose()
         await database.close()
 
     return _app(health(ready), running)

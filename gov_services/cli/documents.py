@@ -267,4 +267,6 @@ def _problems(
     roots = len(source.operation.selection_set.selections)
     if source.operation.operation is OperationType.MUTATION and roots != 1:
         problems.append("a document holds one root mutation")
+    if source.operation.operation is OperationType.SUBSCRIPTION and source.sign_in != "required":
+        problems.append("who listens has signed in")
     return problems

@@ -15,6 +15,7 @@ import rich_click as click
 import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gov_services.cli.failing import failing_in_one_line
 from gov_services.gateway.metrics import GatewayMetrics, metrics_app
@@ -23,7 +24,9 @@ from gov_services.kit.settings import Settings, load_settings
 SHUTDOWN_S = 20
 """How long requests in flight may take to finish once we are told to stop."""
 HEADER_BYTES = 16_384
-CONNECTIONS = 1_000
+CONNECTIONS = 5_000
+MESSAGE_BYTES = 1024 * 1024
+"""Of a WebSocket message, before the application sees it; its own bounds are smaller."""
 GC_THRESHOLD = 10_000
 """New objects before the collector looks at the youngest; a request makes a thousand or two."""
 THREADS = 4
@@ -47,6 +50,18 @@ class BoundedHttp(HttpToolsProtocol):
             self._arrived += len(data)
             if self._arrived > HEADER_BYTES and not self.transport.is_closing():
                 self.send_400_response("The request's headers are too long.")
+
+    def shutdown(self) -> None:
+        """Told to stop: requests finish, but a stream of events would not; its client opens another elsewhere."""
+        cycle = self.cycle
+        if cycle is not None and cycle.response_started and not cycle.response_complete and self._streams(cycle):
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    @staticmethod
+    def _streams(cycle: Any) -> bool:
+        return any(name == b"accept" and b"text/event-stream" in value for name, value in cycle.scope["headers"])
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -101,7 +116,9 @@ async def served(
         access_log=False,
         lifespan=lifespan,
         loop="none",
-        ws="none",
+        ws=WebSocketsSansIOProtocol,
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,
         http=BoundedHttp,
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_S,

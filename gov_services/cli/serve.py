@@ -18,6 +18,7 @@ from gov_services.kit.database import Database
 from gov_services.kit.health import database_answers, health, valkey_answers
 from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_client
+from gov_services.subgraph.announcing import Announcer
 from gov_services.subgraph.composition import Room, load_manifest
 from gov_services.subgraph.gateway_refusals import LogSink
 from gov_services.subgraph.worker import Worker
@@ -44,12 +45,14 @@ class Site:
         self._stop = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         self._outbox = Database(settings.room_database_url("worker"), pool_size=2, application="gov-services worker")
-        self._worker = Worker(self._outbox, rooms, clock)
+        announcer = Announcer(valkey, clock)
+        self._worker = Worker(self._outbox, rooms, clock, announce=announcer.receive)
 
     async def start(self, *, background: bool = True) -> None:
         """Start logging; with `background`, the relay, the jobs and the integrator too."""
         for room in self.rooms.values():
             await room.start()
+        await self.gateway.live.start()
         if background:
             await self.audit.start()
             self._working = asyncio.get_running_loop().create_task(self._worker.run(self._stop), name="worker")
@@ -59,6 +62,7 @@ class Site:
         self._stop.set()
         if self._working is not None:
             await asyncio.gather(self._working, return_exceptions=True)
+        await self.gateway.live.close()
         for room in self.rooms.values():
             await room.close()
         await self.audit.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gov_services.federation.executor import Execution
+from gov_services.federation.executor import Execution, request_of
 from gov_services.federation.planning import Planning, Prepared
-from gov_services.federation.transports import Transport
+from gov_services.federation.transports import Streams, SubgraphResponse, SubgraphUnavailable, Transport
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -81,19 +82,20 @@ class Engine:
         inputs: Inputs | None = None,
         context: object = None,
         errors: Sequence[dict[str, Any]] = (),
+        event: SubgraphResponse | None = None,
     ) -> ExecutionResult:
-        """Execute a prepared query or mutation with variables, or with `inputs` made of them before.
+        """Execute a prepared operation with variables, or with `inputs` made of them before.
 
         Errors of subgraphs come back in the result, after those that are known already (`errors`); none are raised.
+        A subscription is executed once for each of its events: what the subgraph said of one is `event`; without it
+        the subgraph is asked, and answers as for a question.
         """
-        if prepared.kind == "subscription":
-            return ExecutionResult(data=None, errors=[{"message": "a subscription is not executed but subscribed to"}])
         try:
             inputs = inputs or self.inputs(prepared, variables or {})
         except VariablesInvalid as invalid:
             return ExecutionResult(data=None, errors=[dict(error.formatted) for error in invalid.errors])
         execution = Execution(
-            prepared.plan, self._transports, sent=inputs.sent, coerced=inputs.coerced, context=context
+            prepared.plan, self._transports, sent=inputs.sent, coerced=inputs.coerced, context=context, event=event
         )
         await execution.run()
         found = [*errors, *execution.errors] if errors else execution.errors
@@ -101,6 +103,22 @@ class Engine:
             _introspect(prepared, inputs, execution.data)
         data = prepared.projector.project(execution.data, inputs.coerced, found)
         return ExecutionResult(data=data, errors=found, started=execution.started)
+
+    async def events(
+        self, prepared: Prepared, *, inputs: Inputs, context: object = None
+    ) -> AsyncGenerator[SubgraphResponse]:
+        """What the subgraph says of each event of a subscription, for `execute` to complete, until it says no more.
+
+        Raises SubgraphUnavailable, also for a subgraph that no stream comes from.
+        """
+        first = next(item for item in prepared.plan.fetches if not item.depends_on)
+        transport = self._transports.get(first.subgraph)
+        if not isinstance(transport, Streams):
+            raise SubgraphUnavailable(first.subgraph)
+        request = request_of(first, {name: inputs.sent[name] for name in first.variables if name in inputs.sent})
+        async with contextlib.aclosing(transport.subscribe(request, context=context)) as told:
+            async for response in told:
+                yield response
 
 
 def _are_plain(prepared: Prepared, sent: Mapping[str, Any]) -> bool:

@@ -28,6 +28,7 @@ class Execution:
         sent: Mapping[str, Any],
         coerced: Mapping[str, Any],
         context: object,
+        event: SubgraphResponse | None = None,
     ) -> None:
         self.data: Object = {}
         self.errors: list[dict[str, Any]] = []
@@ -38,6 +39,8 @@ class Execution:
         self._sent = sent
         self._coerced = coerced
         self._context = context
+        self._event = event
+        """What the subgraph of a subscription's root field has said already."""
         self._plan = plan
         self._waiting = {item.id: len(item.depends_on) for item in plan.fetches}
 
@@ -74,7 +77,7 @@ class Execution:
             await self._fetch_root(item, variables, places)
 
     async def _fetch_root(self, item: Fetch, variables: dict[str, Any], places: list[tuple[Object, Path]]) -> None:
-        response = await self._send(item, variables, _body(item, variables, ()))
+        response = self._event or await self._send(item, variables, _body(item, variables, ()))
         if response is None:
             for _, path in places:
                 for key, conditions in item.keys:
@@ -115,14 +118,7 @@ class Execution:
 
     async def _send(self, item: Fetch, variables: dict[str, Any], body: bytes) -> SubgraphResponse | None:
         """A fetch's answer; None where the subgraph gave none."""
-        request = SubgraphRequest(
-            subgraph=item.subgraph,
-            document=item.document,
-            document_hash=item.document_hash,
-            operation_kind=item.operation_kind,
-            variables=variables,
-            body=body,
-        )
+        request = request_of(item, variables, body)
         self.started = True
         transport = self._transports.get(item.subgraph)
         if transport is None:
@@ -153,6 +149,18 @@ class Execution:
             item["extensions"] = dict(error["extensions"])
         self.errors.append(item)
         self._failed |= {path[:length] for length in range(1, len(path) + 1)}
+
+
+def request_of(item: Fetch, variables: dict[str, Any], body: bytes | None = None) -> SubgraphRequest:
+    """A fetch, for a transport to carry."""
+    return SubgraphRequest(
+        subgraph=item.subgraph,
+        document=item.document,
+        document_hash=item.document_hash,
+        operation_kind=item.operation_kind,
+        variables=variables,
+        body=_body(item, variables, ()) if body is None else body,
+    )
 
 
 _AWAY = {"message": "A service is unavailable.", "extensions": {"code": UNAVAILABLE}}

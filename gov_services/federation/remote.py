@@ -66,7 +66,7 @@ class RemoteSubgraph:
 
     async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
         """See federation.transports.Transport. Raises SubgraphUnavailable."""
-        is_read = request.operation_kind == "query"
+        is_read = request.operation_kind != "mutation"
         try:
             if is_read and self._policy.shares:
                 answer = await self._ask_once(request.body, self._headers(context, request))

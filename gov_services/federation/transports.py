@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(slots=True, kw_only=True, eq=False)  # frozen ones take thrice as long to make, and a plan makes many
@@ -37,6 +37,15 @@ class SubgraphUnavailable(Exception):
     def __init__(self, subgraph: str) -> None:
         super().__init__(subgraph)
         self.subgraph = subgraph
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A way to one subgraph that brings the events of a subscription too."""
+
+    def subscribe(self, request: SubgraphRequest, *, context: object) -> AsyncGenerator[SubgraphResponse]:
+        """What the subgraph says of each event, until it has no more to say. Raises SubgraphUnavailable."""
+        ...
 
 
 class Transport(Protocol):

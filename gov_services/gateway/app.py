@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -17,16 +18,20 @@ from gov_services.gateway.authenticate import Authenticator
 from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Documents
-from gov_services.gateway.http import GraphQLEndpoint
+from gov_services.gateway.http import GraphQLEndpoint, either
 from gov_services.gateway.limits import Limits
+from gov_services.gateway.live import Live
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.rates import RateLimiter
 from gov_services.gateway.refusals import RefusalSink
+from gov_services.gateway.subscriptions import Subscriptions
 from gov_services.gateway.transport import AssertionSigner, InProcessTransport, SubgraphHandle, remote_room
+from gov_services.gateway.websocket import SocketLimits, WebSocketEndpoint
 from gov_services.kit.clock import Clock
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
+from gov_services.kit.valkey import create_listener
 
 SUPERGRAPH = "supergraph.graphql"
 MakeTransport = Callable[[str, AssertionSigner], Transport]
@@ -36,7 +41,11 @@ MakeTransport = Callable[[str, AssertionSigner], Transport]
 class Gateway:
     """The front door, wired."""
 
-    endpoint: GraphQLEndpoint
+    endpoint: Any
+    """The ASGI application behind `/graphql`, for requests and for sockets."""
+    sockets: WebSocketEndpoint
+    live: Live
+    """What listens for changes; to be started, and closed at the end."""
     engine: Engine
     pipeline: Pipeline
     metrics: GatewayMetrics
@@ -97,10 +106,28 @@ def create_gateway(
         watch=metrics,
     )
     origins = frozenset(item.strip() for item in settings.cors_origins.split(",") if item.strip())
+    live = Live(create_listener(settings.valkey_url))
+    subscriptions = Subscriptions(pipeline, live)
+    requests = GraphQLEndpoint(
+        pipeline,
+        subscriptions,
+        body_bytes=limits.body_bytes,
+        origins=origins,
+        asks_preflight=not settings.development,
+    )
+    sockets = WebSocketEndpoint(
+        pipeline,
+        subscriptions,
+        limits=SocketLimits(message_bytes=limits.body_bytes),
+        origins=None if settings.development else origins,
+    )
+    metrics.show("gov_gateway_sockets", "Open sockets", lambda: sockets.open)
+    metrics.show("gov_gateway_event_streams", "Open event streams", lambda: requests.streams.open)
+    metrics.show("gov_gateway_listeners", "Subscriptions that wait for changes", lambda: live.listeners)
     return Gateway(
-        GraphQLEndpoint(
-            pipeline, body_bytes=limits.body_bytes, origins=origins, asks_preflight=not settings.development
-        ),
+        either(requests, sockets),
+        sockets=sockets,
+        live=live,
         engine=engine,
         pipeline=pipeline,
         metrics=metrics,

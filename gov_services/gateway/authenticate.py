@@ -35,6 +35,11 @@ class VerifiedTokens:
         self._verified.move_to_end(bearer)
         return found[0]
 
+    def until(self, bearer: str | None) -> dt.datetime | None:
+        """Until when it is remembered; None for one that is not."""
+        found = self._verified.get(bearer) if bearer is not None else None
+        return found[1] if found is not None else None
+
     def put(self, bearer: str, actor: Actor, expires: dt.datetime) -> None:
         """Remember one."""
         self._verified[bearer] = actor, expires
@@ -75,6 +80,10 @@ class Authenticator:
             raise InvalidToken from None
         self.verified.put(bearer, actor, dt.datetime.fromtimestamp(claims["exp"], dt.UTC))
         return actor
+
+    async def until(self, bearer: str | None, *, now: dt.datetime) -> dt.datetime | None:
+        """See gateway.pipeline.Authenticates."""
+        return self.verified.until(bearer)
 
 
 def bearer_of(header: str | None) -> str | None:

@@ -12,13 +12,18 @@ import orjson
 
 from gov_services.gateway.errors import (
     BadRequest,
+    InvalidToken,
     MethodNotAllowed,
     NotAcceptable,
     RequestTooLarge,
     RequestTooSlow,
     UnsupportedMediaType,
 )
-from gov_services.gateway.pipeline import GraphQLAnswer, GraphQLRequest, Pipeline
+from gov_services.gateway.event_stream import EVENT_STREAM, Streams
+from gov_services.gateway.live import LiveUnavailable
+from gov_services.gateway.messages import GraphQLAnswer, GraphQLRequest
+from gov_services.gateway.pipeline import Pipeline
+from gov_services.gateway.subscriptions import Subscription, Subscriptions
 from gov_services.kit.locales import negotiate_locale
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -35,10 +40,18 @@ class GraphQLEndpoint:
     """The ASGI application behind `/graphql`. With `asks_preflight`, a GET is one that no foreign page can cause."""
 
     def __init__(
-        self, pipeline: Pipeline, *, body_bytes: int, origins: frozenset[str], asks_preflight: bool = True
+        self,
+        pipeline: Pipeline,
+        subscriptions: Subscriptions,
+        *,
+        body_bytes: int,
+        origins: frozenset[str],
+        asks_preflight: bool = True,
     ) -> None:
         self._asks_preflight = asks_preflight
         self._pipeline = pipeline
+        self._subscriptions = subscriptions
+        self.streams = Streams()
         self._body_bytes = body_bytes
         self._origins = origins
 
@@ -51,8 +64,12 @@ class GraphQLEndpoint:
             return
         media_type = JSON
         try:
-            media_type = negotiate_media_type(headers.get("accept", ""))
+            streams = EVENT_STREAM in headers.get("accept", "").lower()
+            media_type = JSON if streams else negotiate_media_type(headers.get("accept", ""))
             request = await self._read(scope, receive, headers, locale)
+            if streams:
+                await self._stream(request, receive, send, cors)
+                return
             answer = await self._pipeline.answer(request)
         except (BadRequest, RequestTooLarge) as refused:
             address = (scope.get("client") or ("", 0))[0]
@@ -62,12 +79,28 @@ class GraphQLEndpoint:
             return
         await self._respond(send, http_status(answer, media_type), answer, media_type, cors)
 
+    async def _stream(self, request: GraphQLRequest, receive: Any, send: Any, cors: list[tuple[bytes, bytes]]) -> None:
+        """Answer with a stream; what is refused before anything ran is told as everywhere, by the status."""
+        if self.streams.are_full:
+            opened: GraphQLAnswer | Subscription = await self._pipeline.refuse(LiveUnavailable(), request)
+        else:
+            opened = await self._subscriptions.open(request)
+        if isinstance(opened, GraphQLAnswer) and "data" not in opened.body:
+            await self._respond(send, opened.status, opened, JSON, cors)
+            return
+        try:
+            _, until = await self._pipeline.who(request)
+        except InvalidToken:  # it has expired in this very moment
+            until = self._pipeline.now()
+        left = until - self._pipeline.now() if until is not None else None
+        await self.streams.carry(opened, receive, send, headers=[*_BASE_HEADERS, *cors], left=left)
+
     async def _read(self, scope: Any, receive: Any, headers: Mapping[str, str], locale: str) -> GraphQLRequest:
         address = (scope.get("client") or ("", 0))[0]
         if scope["method"] == "GET":
             if self._asks_preflight:
                 require_preflight(headers)
-            return _parse(_of_query_string(scope["query_string"]), headers, locale, address, by_get=True)
+            return parse_request(_of_query_string(scope["query_string"]), headers, locale, address, by_get=True)
         if scope["method"] != "POST":
             raise MethodNotAllowed(problem=scope["method"])
         if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
@@ -79,7 +112,7 @@ class GraphQLEndpoint:
             raise BadRequest(problem="JSON") from None
         if not isinstance(raw, dict):
             raise BadRequest(problem="JSON")  # no batches: one request, one purpose, one line in the log
-        return _parse(raw, headers, locale, address, by_get=False)
+        return parse_request(raw, headers, locale, address)
 
     async def _body(self, receive: Any) -> bytes:
         parts, size, more = [], 0, True
@@ -124,10 +157,19 @@ def before(path: str, endpoint: Any, app: Any) -> Any:
     """An ASGI application that takes `path` to `endpoint` at once, and all else to `app`, lifespan included."""
 
     async def front(scope: Any, receive: Any, send: Any) -> None:
-        at_once = scope["type"] == "http" and scope["path"] == path
+        at_once = scope["type"] in ("http", "websocket") and scope["path"] == path
         await (endpoint if at_once else app)(scope, receive, send)
 
     return front
+
+
+def either(http: Any, websocket: Any) -> Any:
+    """An ASGI application that takes requests to one and sockets to the other."""
+
+    async def both(scope: Any, receive: Any, send: Any) -> None:
+        await (websocket if scope["type"] == "websocket" else http)(scope, receive, send)
+
+    return both
 
 
 async def _send(send: Any, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -171,9 +213,10 @@ def _of_query_string(query: bytes) -> dict[str, Any]:
     return raw
 
 
-def _parse(
-    raw: Mapping[str, Any], headers: Mapping[str, str], locale: str, address: str, *, by_get: bool
+def parse_request(
+    raw: Mapping[str, Any], headers: Mapping[str, str], locale: str, address: str, *, by_get: bool = False
 ) -> GraphQLRequest:
+    """The request in `raw`, the object that every protocol sends. Raises BadRequest."""
     variables = {} if raw.get("variables") is None else raw["variables"]
     extensions = {} if raw.get("extensions") is None else raw["extensions"]
     if not isinstance(variables, dict):

@@ -97,6 +97,10 @@ class IssuedTokens:
         self.verified.put(bearer, actor, dt.datetime.fromtimestamp(until, dt.UTC))
         return actor
 
+    async def until(self, bearer: str | None, *, now: dt.datetime) -> dt.datetime | None:
+        """See gateway.pipeline.Authenticates: at the latest when the key set has to be looked at again."""
+        return self.verified.until(bearer)
+
     async def _claims(self, bearer: str, now: dt.datetime) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(bearer)

@@ -7,21 +7,23 @@ import datetime as dt
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
+from uuid import UUID
 
 import structlog
 
-from gov_services.federation.engine import Engine, ExecutionResult, Inputs, VariablesInvalid
+from gov_services.federation.engine import Engine, Inputs, VariablesInvalid
 from gov_services.federation.planning import Prepared
+from gov_services.federation.transports import SubgraphResponse
 from gov_services.gateway.authenticate import bearer_of
 from gov_services.gateway.authorization import Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import (
-    UNAVAILABLE_CODES,
     MethodNotAllowed,
+    NotAcceptable,
     TookTooLong,
     TooManyRequests,
     VariablesRefused,
@@ -29,11 +31,12 @@ from gov_services.gateway.errors import (
     status_of,
 )
 from gov_services.gateway.limits import Limits
+from gov_services.gateway.messages import GraphQLAnswer, GraphQLRequest, answer_of
 from gov_services.gateway.refusals import RefusalSink
 from gov_services.gateway.transport import GatewayCall
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import Clock
-from gov_services.kit.errors import ServiceError, Unauthenticated, Unavailable
+from gov_services.kit.errors import ServiceError, Unavailable
 from gov_services.kit.ids import new_id
 from graphql import VariableDefinitionNode
 
@@ -41,32 +44,37 @@ _DOCUMENT_ID = re.compile("[0-9a-f]{64}")
 _log = structlog.get_logger("gov_services.gateway")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphQLRequest:
-    """What a client asks, once HTTP is taken off."""
+class Attempt:
+    """A request on its way in: what is known of it so far, for whoever has to refuse it."""
 
-    document_id: str | None
-    text: str | None = None
-    operation_name: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    by_get: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Lower-case names."""
-    address: str = ""
-    locale: str = "zh-CN"
+    __slots__ = ("actor", "counted", "document", "now", "request", "request_id")
+
+    def __init__(self, request: GraphQLRequest, now: dt.datetime) -> None:
+        self.request = request
+        self.now = now
+        self.request_id = str(new_id(now))
+        self.actor: Actor = ANONYMOUS
+        self.counted = False
+        self.document = ""
+        """Name of the document that is asked for, once it is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphQLAnswer:
-    """What the client gets, before HTTP is put on."""
+class Admitted(NamedTuple):
+    """A request that was let in."""
 
-    body: dict[str, Any]
-    status: int
-    """What the HTTP status is, in media types that let it differ from 200."""
-    request_id: str
-    retry_after_s: int | None = None
-    code: str = "OK"
-    """The first error's code, or OK; what metrics count by."""
+    prepared: Prepared
+    inputs: Inputs
+    call: GatewayCall
+    denied: list[dict[str, Any]]
+    """Errors of the fields that the caller may not read, which are not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a subscription is to tell of: what has changed, or what a subgraph already said of it."""
+
+    about: UUID | None = None
+    response: SubgraphResponse | None = None
 
 
 class Authenticates(Protocol):
@@ -74,6 +82,10 @@ class Authenticates(Protocol):
 
     async def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
         """Who bears it. Raises gateway.errors.InvalidToken."""
+        ...
+
+    async def until(self, bearer: str | None, *, now: dt.datetime) -> dt.datetime | None:
+        """Until when they do, by a token that `actor` took; None: for as long as they like."""
         ...
 
 
@@ -149,67 +161,109 @@ class Pipeline:
 
     async def _answered(self, request: GraphQLRequest) -> tuple[GraphQLAnswer, str]:
         """The answer, and the name of the document that was asked for."""
-        now = self._clock.now()
-        request_id = str(new_id(now))
-        actor, counted, document = ANONYMOUS, False, ""
+        attempt = Attempt(request, self._clock.now())
         try:
-            bearer = bearer_of(request.headers.get("authorization"))
-            actor = await self._authenticator.actor(bearer, now=now)
-            selected = self._select(actor, request)
-            document = selected.name
-            prepared, denied = await self._authorization.permitted(selected.prepared, actor)
-            self._limits.check_variables(request.variables)
-            inputs = self._inputs(selected, request.variables)
-            cost = self._demands.of(selected.prepared).estimate(inputs.coerced)
-            self._limits.check_cost(cost)
-            counted = True
-            await self._count(actor, request, is_query=selected.is_query, cost=cost)
-            call = GatewayCall(
-                actor=actor,
-                bearer=bearer,
-                document=selected,
-                request_id=request_id,
-                locale=request.locale,
-                headers=request.headers,
-                **_stated(actor, request.headers),
-            )
-            result = await self._execute(prepared, inputs, call, denied)
-        except ServiceError as refused:
-            return await self._refused(refused, actor, request, request_id, now, counted=counted), document
-        except Exception:  # noqa: BLE001  the front door answers whatever happens; the request id finds the cause
-            _log.exception("a request failed", request_id=request_id)
-            error = ServiceError()
-            body = {"errors": [formatted(error, locale=request.locale, request_id=request_id)]}
-            return GraphQLAnswer(body=body, status=500, request_id=request_id, code=error.code), document
-        return _answer(result, locale=request.locale, request_id=request_id, masks=self._masks), document
+            admitted = await self.admit(attempt)
+            if admitted.prepared.kind == "subscription":
+                raise NotAcceptable(problem="Accept")  # many answers do not fit into one
+            answer = await self.execute(admitted)
+        except Exception as error:  # noqa: BLE001  the front door answers whatever happens
+            answer = await self.answer_failed(attempt, error)
+        return answer, attempt.document
 
-    async def _execute(
-        self, prepared: Prepared, inputs: Inputs, call: GatewayCall, denied: list[dict[str, Any]]
-    ) -> ExecutionResult:
+    async def answer_event(self, request: GraphQLRequest, event: Event) -> tuple[GraphQLAnswer, bool]:
+        """The answer to one event of a subscription that was let in; and whether it ends, as it would not be now."""
+        attempt, begun = Attempt(request, self._clock.now()), time.perf_counter()
+        is_refused = True
+        if self._watch is not None:
+            self._watch.begin()
+        try:
+            admitted = await self.admit(attempt, event=event)
+            is_refused = False
+            answer = await self.execute(admitted, event=event)
+        except Exception as error:  # noqa: BLE001  one event that fails is told of, and the next may not
+            answer = await self.answer_failed(attempt, error)
+        if self._watch is not None:
+            self._watch.end(attempt.document, answer.code, time.perf_counter() - begun)
+        return answer, is_refused
+
+    async def admit(self, attempt: Attempt, *, event: Event | None = None) -> Admitted:
+        """Let a request in: who asks, what, how much, how often. With `event` it was let in before, and is not counted.
+
+        What is found on the way stands in `attempt`, also where the request is refused. Raises a Refusal, Unavailable.
+        """
+        request = attempt.request
+        bearer = bearer_of(request.headers.get("authorization"))
+        attempt.actor = actor = await self._authenticator.actor(bearer, now=attempt.now)
+        selected = self._select(actor, request)
+        attempt.document = selected.name
+        prepared, denied = await self._authorization.permitted(selected.prepared, actor)
+        self._limits.check_variables(request.variables)
+        inputs = self._inputs(selected, request.variables)
+        cost = self._demands.of(selected.prepared).estimate(inputs.coerced)
+        self._limits.check_cost(cost)
+        if event is None:
+            attempt.counted = True
+            await self._count(actor, request, is_query=selected.is_query, cost=cost)
+        call = GatewayCall(
+            actor=actor,
+            bearer=bearer,
+            document=selected,
+            request_id=attempt.request_id,
+            locale=request.locale,
+            headers=request.headers,
+            about=event.about if event is not None else None,
+            **_stated(actor, request.headers),
+        )
+        return Admitted(prepared, inputs, call, denied)
+
+    async def execute(self, admitted: Admitted, *, event: Event | None = None) -> GraphQLAnswer:
+        """The answer to a request that was let in; with `event` to that one of a subscription. Raises TookTooLong."""
+        call = admitted.call
         try:
             async with asyncio.timeout(self._limits.request_s) as limit:
-                return await self._engine.execute(prepared, inputs=inputs, context=call, errors=denied)
+                result = await self._engine.execute(
+                    admitted.prepared,
+                    inputs=admitted.inputs,
+                    context=call,
+                    errors=admitted.denied,
+                    event=event.response if event is not None else None,
+                )
         except TimeoutError:
             if limit.expired():
                 raise TookTooLong from None
             raise
+        return answer_of(result, locale=call.locale, request_id=call.request_id, masks=self._masks)
+
+    async def answer_failed(self, attempt: Attempt, error: Exception) -> GraphQLAnswer:
+        """The answer to a request that ended in `error`: a refusal with its code, anything else without a word more."""
+        if isinstance(error, ServiceError):
+            return await self._refused(error, attempt)
+        _log.error("a request failed", request_id=attempt.request_id, exc_info=error)
+        unknown = ServiceError()
+        body = {"errors": [formatted(unknown, locale=attempt.request.locale, request_id=attempt.request_id)]}
+        return GraphQLAnswer(body=body, status=500, request_id=attempt.request_id, code=unknown.code)
+
+    async def who(self, request: GraphQLRequest) -> tuple[Actor, dt.datetime | None]:
+        """Who bears the request's token, and until when. Raises InvalidToken."""
+        bearer, now = bearer_of(request.headers.get("authorization")), self._clock.now()
+        return await self._authenticator.actor(bearer, now=now), await self._authenticator.until(bearer, now=now)
+
+    def now(self) -> dt.datetime:
+        """The moment, by the gateway's clock."""
+        return self._clock.now()
+
+    def attempt(self, request: GraphQLRequest) -> Attempt:
+        """A request, as it comes in."""
+        return Attempt(request, self._clock.now())
 
     async def refuse(self, refused: ServiceError, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to what did not even become a request: counted and logged like every other refusal."""
-        now = self._clock.now()
-        return await self._refused(refused, ANONYMOUS, request, str(new_id(now)), now, counted=False)
+        return await self._refused(refused, self.attempt(request))
 
-    async def _refused(
-        self,
-        refused: ServiceError,
-        actor: Actor,
-        request: GraphQLRequest,
-        request_id: str,
-        now: dt.datetime,
-        *,
-        counted: bool,
-    ) -> GraphQLAnswer:
-        if not counted:
+    async def _refused(self, refused: ServiceError, attempt: Attempt) -> GraphQLAnswer:
+        actor, request, request_id, now = attempt.actor, attempt.request, attempt.request_id, attempt.now
+        if not attempt.counted:
             # Refusals cost us too: whoever is refused before the count is counted all the same.
             try:
                 await self._count(actor, request, is_query=True)
@@ -238,6 +292,9 @@ class Pipeline:
         )
         if request.by_get and (not selected.is_query or (selected.personal_variables and request.variables)):
             raise MethodNotAllowed(problem="GET")
+        if request.by_socket and selected.prepared.kind == "mutation":
+            # A socket ends when a process does; who changes something shall know whether it was done.
+            raise MethodNotAllowed(problem="WebSocket")
         return selected
 
     async def _count(self, actor: Actor, request: GraphQLRequest, *, is_query: bool, cost: int = 0) -> None:
@@ -288,33 +345,3 @@ def _reason(headers: Mapping[str, str]) -> str | None:
     value = headers.get("gov-reason")
     stated = "".join(letter for letter in unquote(value or "") if letter.isprintable())[:500]
     return stated or None
-
-
-def _answer(result: ExecutionResult, *, locale: str, request_id: str, masks: bool) -> GraphQLAnswer:
-    if not result.errors:
-        return GraphQLAnswer(body={"data": result.data}, status=200, request_id=request_id)
-    errors = [_from_subgraph(error, locale=locale, request_id=request_id, masks=masks) for error in result.errors]
-    body: dict[str, Any] = {"data": result.data, "errors": errors}
-    codes = {error["extensions"].get("code") for error in errors}
-    empty = not result.data or all(value is None for value in result.data.values())
-    status = 200
-    if empty and codes & UNAVAILABLE_CODES:
-        status = 503
-    elif empty and Unauthenticated.code in codes:
-        status = 401
-    code = str(errors[0]["extensions"].get("code", "UNCODED"))
-    return GraphQLAnswer(body=body, status=status, request_id=request_id, code=code)
-
-
-def _from_subgraph(error: Any, *, locale: str, request_id: str, masks: bool) -> dict[str, Any]:
-    item = dict(error)
-    extensions = dict(item.get("extensions") or {})
-    if "code" not in extensions and masks:
-        # An error that the engine made (a subgraph away, a null where there must be none) says nothing of the inside.
-        unknown = ServiceError()
-        item["message"] = unknown.message(locale)
-        extensions["code"] = unknown.code
-    extensions["requestId"] = request_id
-    item["extensions"] = extensions
-    item.pop("locations", None)
-    return item

@@ -28,13 +28,15 @@ from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequests
 from gov_services.gateway.headers import Pairs, Rule, forwarding
-from gov_services.gateway.http import GraphQLEndpoint, before
+from gov_services.gateway.http import GraphQLEndpoint, before, either
 from gov_services.gateway.issuers import IssuedTokens
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.rates import LocalLimiter
 from gov_services.gateway.reloading import Reloader
+from gov_services.gateway.subscriptions import FromSubgraphs, Subscriptions
+from gov_services.gateway.websocket import SocketLimits, WebSocketEndpoint
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import ADHOC
 from gov_services.kit.clock import SystemClock
@@ -51,6 +53,10 @@ class NoTokens:
     async def actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
         """See gateway.pipeline.Authenticates."""
         return ANONYMOUS
+
+    async def until(self, bearer: str | None, *, now: dt.datetime) -> dt.datetime | None:
+        """See gateway.pipeline.Authenticates."""
+        return None
 
 
 class AnyDocument:
@@ -169,11 +175,23 @@ def create_standalone_app(alone: Standalone) -> Any:
         watch.cancel()
         await client.aclose()
 
-    endpoint = GraphQLEndpoint(
-        pipeline, body_bytes=alone.limits.body_bytes, origins=frozenset(), asks_preflight=alone.tokens is not None
+    subscriptions = Subscriptions(pipeline, FromSubgraphs(engine))
+    requests = GraphQLEndpoint(
+        pipeline,
+        subscriptions,
+        body_bytes=alone.limits.body_bytes,
+        origins=frozenset(),
+        asks_preflight=alone.tokens is not None,
+    )
+    sockets = WebSocketEndpoint(
+        pipeline,
+        subscriptions,
+        limits=SocketLimits(message_bytes=alone.limits.body_bytes),
+        origins=None if alone.tokens is None else frozenset(),
+        needs_token=alone.tokens is not None,
     )
     app = Litestar(route_handlers=health(ready), lifespan=[running], openapi_config=None, logging_config=None)
-    return before("/graphql", endpoint, app)
+    return before("/graphql", either(requests, sockets), app)
 
 
 def _forwarding(rules: tuple[Rule, ...], name: str) -> Callable[[Any, SubgraphRequest], Pairs]:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import UUID
 
 import orjson
 
@@ -33,6 +34,8 @@ class GatewayCall:
     locale: str
     case: str | None = None
     reason: str | None = None
+    about: UUID | None = None
+    """What has changed, where this answers one event of a subscription."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """The client's, names in lower case."""
 
@@ -69,6 +72,7 @@ class AssertionSigner:
             locale=call.locale,
             request_id=call.request_id,
             adhoc_purpose=call.document.adhoc_purpose,
+            about=call.about,
         )
         return sign_token(self._key, assertion.claims(), type=TYPE)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import TIMESTAMP, ForeignKey, Index, Integer, LargeBinary, Text, UniqueConstraint, Uuid
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gov_services.crypto.columns import Sealed, SealedColumn
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.database import Base
+from gov_services.subgraph.announcing import Announced
 
 _MOMENT = TIMESTAMP(timezone=True)
 _ID = Uuid(as_uuid=True)
@@ -112,6 +113,8 @@ class ClientRow(Base):
 
 class MessageRow(Base):
     """A message to a citizen: a code and what fills it in, ids and names of fields only."""
+
+    announced: ClassVar = Announced("messageReceived", by="message_id")
 
     __tablename__ = "message"
     __table_args__ = {"schema": "identity"}  # noqa: RUF012

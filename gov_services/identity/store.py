@@ -179,6 +179,11 @@ async def client_titles(session: ReadSession, *, client_ids: Collection[str]) ->
     return {client_id: title for client_id, title in await session.execute(query)}
 
 
+async def message(session: ReadSession, *, citizen_id: UUID, message_id: UUID) -> MessageRow | None:
+    """One of a citizen's messages."""
+    return await session.get(MessageRow, (citizen_id, message_id))
+
+
 async def messages(session: ReadSession, *, citizen_id: UUID, before: UUID | None, limit: int) -> Sequence[MessageRow]:
     """A citizen's messages, newest first."""
     query = select(MessageRow).where(MessageRow.citizen_id == citizen_id)

@@ -42,6 +42,8 @@ class Assertion:
     request_id: str
     adhoc_purpose: str | None = None
     """Only with `document_id` `adhoc`, which production subgraphs refuse."""
+    about: UUID | None = None
+    """What has changed, where the fetch answers one event of a subscription."""
 
     def claims(self) -> dict[str, Any]:
         """The claims of the JWT; absent values are left out."""
@@ -64,6 +66,8 @@ class Assertion:
             claims["reason"] = self.reason
         if self.adhoc_purpose is not None:
             claims["adhoc"] = self.adhoc_purpose
+        if self.about is not None:
+            claims["abt"] = str(self.about)
         return claims
 
     @classmethod
@@ -84,6 +88,7 @@ class Assertion:
                 locale=str(claims["loc"]),
                 request_id=str(claims["rid"]),
                 adhoc_purpose=claims.get("adhoc"),
+                about=UUID(claims["abt"]) if "abt" in claims else None,
             )
         except (KeyError, TypeError, ValueError) as malformed:
             raise AssertionMalformed("not the claims of an assertion") from malformed

@@ -45,6 +45,8 @@ class Call:
     case_id: UUID | None = None
     reason: str | None = None
     """Why, in a staff member's words, where the purpose asks for it."""
+    about: UUID | None = None
+    """What has changed, where the call answers one event of a subscription."""
 
     @property
     def purpose(self) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as TimedOut
@@ -45,6 +45,16 @@ def create_client(url: str, *, pool_size: int = 16) -> Redis:
         retry_on_error=[NoConnection, TimedOut],
     )
     return Redis.from_pool(pool)
+
+
+def create_listener(url: str) -> Redis:
+    """A client for one subscription's connection, which tries nothing twice: what is lost in between must be known."""
+    return Redis.from_url(
+        url.replace("valkey://", "redis://", 1).replace("valkeys://", "rediss://", 1),
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 @contextlib.contextmanager

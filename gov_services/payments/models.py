@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gov_services.crypto.columns import Sealed, SealedColumn
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.database import Base
+from gov_services.subgraph.announcing import Announced
 
 _MOMENT = TIMESTAMP(timezone=True)
 _ID = Uuid(as_uuid=True)
@@ -44,6 +46,8 @@ def _to_bill() -> ForeignKeyConstraint:
 class BillRow(Base):
     """What a citizen owes for one application. `citizen_id` is the payer."""
 
+    announced: ClassVar = Announced("billChanged", by="bill_id")
+
     __tablename__ = "bill"
     __table_args__ = (Index("ix_bill_bill_id", "bill_id"), _SCHEMA)
 
@@ -62,6 +66,8 @@ class BillRow(Base):
 
 class PaymentRow(Base):
     """One attempt to pay a bill through the channel."""
+
+    announced: ClassVar = Announced("billChanged", by="bill_id", on=frozenset({"state", "code_url"}))
 
     __tablename__ = "payment"
     __table_args__ = (
@@ -98,6 +104,8 @@ class PaymentRow(Base):
 
 class RefundRow(Base):
     """Giving the money of one payment back, whole, by the word of two officers."""
+
+    announced: ClassVar = Announced("billChanged", by="bill_id", on=frozenset({"state"}))
 
     __tablename__ = "refund"
     __table_args__ = (

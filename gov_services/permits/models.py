@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import TIMESTAMP, ForeignKeyConstraint, Index, Integer, Text, UniqueConstraint, Uuid, text
@@ -14,6 +14,7 @@ from sqlalchemy.schema import Identity
 from gov_services.crypto.columns import Sealed, SealedColumn
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.database import Base
+from gov_services.subgraph.announcing import Announced
 
 _MOMENT = TIMESTAMP(timezone=True)
 _ID = Uuid(as_uuid=True)
@@ -86,6 +87,8 @@ class OfficerRow(Base):
 class ApplicationRow(Base):
     """One application (办件). `moves` counts its steps; each step is an edge of the life cycle."""
 
+    announced: ClassVar = Announced("applicationChanged", by="application_id")
+
     __tablename__ = "application"
     __table_args__ = (
         ForeignKeyConstraint(["service_code"], ["permits.service.code"]),
@@ -144,6 +147,8 @@ class TimelineRow(Base):
 class CorrectionRow(Base):
     """A request to put one named field right (补正通知)."""
 
+    announced: ClassVar = Announced("applicationChanged", by="application_id")
+
     __tablename__ = "correction"
     __table_args__ = (
         _to_application(),
@@ -169,6 +174,8 @@ class CorrectionRow(Base):
 
 class DocumentRow(Base):
     """A document of an application; its content lies sealed in a file of that id (files.py)."""
+
+    announced: ClassVar = Announced("applicationChanged", by="application_id")
 
     __tablename__ = "document"
     __table_args__ = (
@@ -229,6 +236,8 @@ class RegisterRow(Base):
 
 class LicenceRow(Base):
     """A licence, as its holder has it: a signed credential. Append-only."""
+
+    announced: ClassVar = Announced("applicationChanged", by="application_id")
 
     __tablename__ = "licence"
     __table_args__ = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Subgraph(Generic[Ports]):
         if unlogged is not None:
             # A refusal that cannot be logged is not answered (ARCHITECTURE §4.6): nothing of this fetch is. But what
             # has changed stands, and its answer must not deny it: there the fields that were refused are null already.
-            data = data if _is_mutation(fetch.document) else None
+            data = data if _begins_with(fetch.document, "mutation") else None
             errors = [GraphQLError("", original_error=unlogged)]
         formatted = format_errors(errors, locale=call.locale, request_id=call.request_id)
         return orjson.dumps({"data": data, **({"errors": formatted} if formatted else {})})
@@ -84,8 +85,20 @@ class Subgraph(Generic[Ports]):
                 await context.disclosures.require_within_purpose()
             except ServiceError as refused:
                 return None, [GraphQLError("", original_error=refused)]
+        if _begins_with(fetch.document, "subscription"):
+            return await self._event(context, fetch)
         result = await self.schema.execute(fetch.document, variable_values=fetch.variables, context_value=context)
         return result.data, list(result.errors or ())
+
+    async def _event(
+        self, context: ReadContext[Ports], fetch: _Fetch
+    ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+        """The answer to one event: what the subscription gives now, once. The gateway asks again at the next."""
+        events = await self.schema.subscribe(fetch.document, variable_values=fetch.variables, context_value=context)
+        async with contextlib.aclosing(events) as told:
+            async for event in told:
+                return event.data, list(event.errors or ())
+        return None, []
 
     async def _refuse(self, refused: ServiceError, *, locale: str, now: dt.datetime) -> bytes:
         """The refusal of whoever came around the gateway: in the log as a stranger's, told without a word on why."""
@@ -109,9 +122,9 @@ class Subgraph(Generic[Ports]):
         return None
 
 
-def _is_mutation(document: str) -> bool:
-    """Whether a fetch, whose text the planner wrote, changes something."""
-    return document.lstrip().startswith("mutation")
+def _begins_with(document: str, kind: str) -> bool:
+    """Whether a fetch, whose text the planner wrote, is of that kind."""
+    return document.lstrip().startswith(kind)
 
 
 def _decode(body: bytes) -> _Fetch:

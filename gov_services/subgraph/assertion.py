@@ -105,6 +105,7 @@ class AssertionVerifier:
             locale=assertion.locale,
             case_id=assertion.case_id,
             reason=assertion.reason,
+            about=assertion.about,
         )
 
     def _actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -25,7 +25,8 @@ from gov_services.crypto.sealing import Sealer
 from gov_services.kit.actor import Actor, ActorKind
 from gov_services.kit.context import Call
 from gov_services.kit.database import ReadSession, Session
-from gov_services.kit.errors import NotFound, Unauthenticated
+from gov_services.kit.errors import NotFound, Refusal, Unauthenticated
+from gov_services.subgraph.announcing import announce_changes
 from gov_services.subgraph.events import publish
 
 Ports = TypeVar("Ports")
@@ -76,6 +77,13 @@ class ReadContext(Generic[Ports]):
     def ports(self) -> Ports:
         """What the room reaches outside our process."""
         return self.services.ports
+
+    @property
+    def about(self) -> UUID:
+        """What has changed, for the root fields of `Subscription`. Raises NotAnEvent where nothing has."""
+        if self.call.about is None:
+            raise NotAnEvent
+        return self.call.about
 
     def citizen_id(self) -> UUID:
         """The citizen who is asking. Raises Unauthenticated for anybody else."""
@@ -154,6 +162,16 @@ def require_disclosure(disclosure: Disclosure | None) -> Disclosure:
     if disclosure is None:
         raise ConsentRequired
     return disclosure
+
+
+class NotAnEvent(Refusal):
+    """A subscription is asked as if it were a question. It is answered when something has changed, by the gateway."""
+
+    code = "NOT_AN_EVENT"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "订阅须通过网关的实时通道。",
+        "en": "A subscription is answered through the gateway's live channel only.",
+    }
 
 
 class UnrecordedChange(Exception):
@@ -281,6 +299,7 @@ async def open_write_context(
     call: Call, services: RoomServices[Ports], disclosures: Disclosures, *, session: Session
 ) -> WriteContext[Ports]:
     """A write context in `session`, once the purpose in force admits the call. Raises a Refusal."""
+    announce_changes(session, source=services.discloser.room, now=call.now)
     bundle = await services.discloser.bundles.current(session)
     purpose = admit(bundle, call)
     return WriteContext(call, services, disclosures, session=session, bundle=bundle, purpose=purpose)

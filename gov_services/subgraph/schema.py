@@ -27,11 +27,14 @@ class Schema(strawberry.federation.Schema):
         """Nothing here: the way out formats, masks and logs them."""
 
 
-def build_schema(*, query: type, mutation: type | None = None, types: Sequence[type] = ()) -> Schema:
+def build_schema(
+    *, query: type, mutation: type | None = None, subscription: type | None = None, types: Sequence[type] = ()
+) -> Schema:
     """The schema of a room, with bounded caches: without them every fetch is parsed and validated anew."""
     return Schema(
         query=query,
         mutation=mutation,
+        subscription=subscription,
         types=list(types),
         federation_version=FEDERATION_VERSION,
         extensions=[lambda: ParserCache(maxsize=2048), lambda: ValidationCache(maxsize=2048)],

@@ -68,6 +68,11 @@ def register_enum(kind: type[Enum], *, name: str, description: str, values: Mapp
         value.description = described[value.value]
 
 
+def is_about(ctx: ReadContext[Any], wanted: strawberry.ID | None) -> bool:
+    """Whether what has changed is what a subscription listens for; None: anything. Raises NotAnEvent."""
+    return ctx.about == parse_id(str(wanted)) if wanted is not None else bool(ctx.about)
+
+
 def page_size(first: int) -> int:
     """`first`, if a page may be so long. Raises PageTooLarge."""
     if not 1 <= first <= MAX_PAGE:

@@ -13,6 +13,7 @@ import structlog
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database
 from gov_services.kit.errors import ServiceError
+from gov_services.subgraph.announcing import ANNOUNCED
 from gov_services.subgraph.relay import Receive, Relay
 
 ASK_AGAIN_S = 1.0
@@ -55,12 +56,14 @@ class Workplace(Protocol):
 class Worker:
     """One worker. Several may run: events are leased, and jobs commit what they do in one transaction each."""
 
-    def __init__(self, database: Database, rooms: Sequence[Workplace], clock: Clock) -> None:
-        """`database` is the outbox, under the worker's own role."""
+    def __init__(
+        self, database: Database, rooms: Sequence[Workplace], clock: Clock, *, announce: Receive | None = None
+    ) -> None:
+        """`database` is the outbox, under the worker's own role; `announce` tells front ends what has changed."""
         self.started = False
         """Whether every room has said what it takes, so that work is done."""
         self._rooms = tuple(rooms)
-        self._receivers: dict[str, list[Receive]] = {}
+        self._receivers: dict[str, list[Receive]] = {ANNOUNCED: [announce]} if announce is not None else {}
         self._relay = Relay(database, self._receivers, clock)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 from front_door import FrontDoor
 from redis.asyncio import Redis
+from sockets import Line, line_to
 from town import Town, found_town
 
+from gov_services.kit.actor import Actor
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
 from gov_services.kit.settings import PROJECT_ROOT, Settings
@@ -30,3 +32,16 @@ async def door(graph_town: Town) -> AsyncIterator[FrontDoor]:
     opened = FrontDoor(graph_town)
     yield opened
     await opened.http.aclose()
+
+
+@pytest.fixture
+async def line(door: FrontDoor) -> AsyncIterator[Line]:
+    """A gateway on a port."""
+    async with line_to(door) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def citizen(graph_town: Town) -> Actor:
+    """Somebody who signed in."""
+    return await graph_town.register()

@@ -147,8 +147,8 @@ class City:
         return [row["a"] for row in rows]
 
     async def events(self) -> list[tuple[str, dict[str, Any]]]:
-        """(type, body) of every event in the outbox."""
-        rows = await self.rows("SELECT type, body FROM events.outbox ORDER BY event_id")
+        """(type, body) of every event in the outbox that is for a room."""
+        rows = await self.rows("SELECT type, body FROM events.outbox WHERE type <> 'announced' ORDER BY event_id")
         return [(row["type"], json.loads(row["body"])) for row in rows]
 
 

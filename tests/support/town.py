@@ -39,6 +39,7 @@ from gov_services.kit.manifest import FORMAT, TrustedDocument
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.permits.app import create_room as create_permits
 from gov_services.privacy.app import create_room as create_privacy
+from gov_services.subgraph.announcing import ANNOUNCED, Announcer
 from gov_services.subgraph.composition import MANIFEST, Room
 from gov_services.subgraph.relay import Relay
 
@@ -284,6 +285,7 @@ async def found_town(settings: Settings, *, clock: FrozenClock, database: Databa
     for room in rooms.values():
         for event_type in room.handlers:
             receivers.setdefault(event_type, []).append(room.receive)
+    receivers[ANNOUNCED] = [Announcer(valkey, clock).receive]
     return Town(
         settings=settings,
         clock=clock,

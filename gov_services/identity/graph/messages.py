@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import strawberry
@@ -60,7 +61,20 @@ class MessageQuery:
         )
 
 
-def _edge(told: Told) -> MessageEdge:
+@strawberry.type
+class MessageSubscription:
+    """What is told of messages."""
+
+    @strawberry.subscription(description="A message came for the citizen who listens.")
+    async def message_received(self, info: strawberry.Info) -> AsyncGenerator[Message | None, None]:
+        ctx = context_of(info)
+        yield _message(await messages.read_message(ctx, message_id=ctx.about))
+
+
+def _message(told: Told) -> Message:
     row = told.row
-    message = Message(id=strawberry.ID(str(row.message_id)), code=row.code, text=told.text, sent_at=row.sent_at)
-    return MessageEdge(cursor=encode_cursor(str(row.message_id)), node=message)
+    return Message(id=strawberry.ID(str(row.message_id)), code=row.code, text=told.text, sent_at=row.sent_at)
+
+
+def _edge(told: Told) -> MessageEdge:
+    return MessageEdge(cursor=encode_cursor(str(told.row.message_id)), node=_message(told))

@@ -8,7 +8,7 @@ import strawberry
 
 from gov_services.identity.graph.accounts import AccountMutation
 from gov_services.identity.graph.citizens import Citizen, CitizenQuery
-from gov_services.identity.graph.messages import MessageQuery
+from gov_services.identity.graph.messages import MessageQuery, MessageSubscription
 from gov_services.subgraph.schema import Schema, build_schema
 
 
@@ -22,7 +22,12 @@ class Mutation(AccountMutation):
     """All changes of the subgraph."""
 
 
+@strawberry.type(name="Subscription", description="What is told as it changes, each time decided and logged anew.")
+class Subscription(MessageSubscription):
+    """What can be listened to."""
+
+
 @cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
-    return build_schema(query=Query, mutation=Mutation, types=[Citizen])
+    return build_schema(query=Query, mutation=Mutation, subscription=Subscription, types=[Citizen])

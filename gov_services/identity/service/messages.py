@@ -11,6 +11,8 @@ from gov_services.identity import store
 from gov_services.identity.labels import Labels, Words, called
 from gov_services.identity.models import MessageRow
 from gov_services.identity.ports import IdentityPorts
+from gov_services.kit.database import ReadSession
+from gov_services.kit.errors import NotFound
 from gov_services.kit.ids import new_id
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.events import Event
@@ -75,9 +77,26 @@ async def list_messages(ctx: ReadContext[IdentityPorts], *, before: UUID | None,
     await ctx.disclosure(citizen_id, object_ref="messages")
     async with ctx.reading() as session:
         rows = await store.messages(session, citizen_id=citizen_id, before=before, limit=limit)
-        bundle = await ctx.services.discloser.bundles.current(session)
-        recipients = {str(row.params.get("recipient")) for row in rows if "recipient" in row.params}
-        titles = await store.client_titles(session, client_ids=recipients) if recipients else {}
+        return await _in_their_words(ctx, session, rows)
+
+
+async def read_message(ctx: ReadContext[IdentityPorts], *, message_id: UUID) -> Told:
+    """One message of the citizen who asks. Raises NotFound alike for another's and for one that is not there."""
+    citizen_id = ctx.citizen_id()
+    await ctx.disclosure(citizen_id, object_ref="messages")
+    async with ctx.reading() as session:
+        row = await store.message(session, citizen_id=citizen_id, message_id=message_id)
+        if row is None:
+            raise NotFound
+        return (await _in_their_words(ctx, session, [row]))[0]
+
+
+async def _in_their_words(
+    ctx: ReadContext[IdentityPorts], session: ReadSession, rows: Sequence[MessageRow]
+) -> list[Told]:
+    bundle = await ctx.services.discloser.bundles.current(session)
+    recipients = {str(row.params.get("recipient")) for row in rows if "recipient" in row.params}
+    titles = await store.client_titles(session, client_ids=recipients) if recipients else {}
     names = Names(ctx.ports.labels, {code: purpose.title for code, purpose in bundle.purposes.items()}, titles)
     return [Told(row, text_of(row.code, row.params, names, ctx.call.locale)) for row in rows]
 

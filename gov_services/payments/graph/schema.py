@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from functools import cache
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from gov_services.payments.graph.unmatched import UnmatchedQuery
 from gov_services.payments.models import PaymentRow, RefundRow
 from gov_services.payments.service import paying, reading, refunding
 from gov_services.subgraph.schema import Schema, build_schema
-from gov_services.subgraph.types import PageInfo, UserErrorType, encode_cursor, user_errors
+from gov_services.subgraph.types import PageInfo, UserErrorType, encode_cursor, is_about, user_errors
 from gov_services.subgraph.unit_of_work import commit
 
 
@@ -177,7 +178,24 @@ class Mutation:
         return RejectRefundPayload(row=outcome.result, user_errors=user_errors(outcome, info))
 
 
+@strawberry.type(name="Subscription", description="What is told as it changes, each time decided and logged anew.")
+class Subscription:
+    """What can be listened to."""
+
+    @strawberry.subscription(description="A bill of one's own has changed: as it is now.")
+    async def bill_changed(
+        self,
+        info: strawberry.Info,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only this one; left out: any of one's own.")
+        ] = None,
+    ) -> AsyncGenerator[Bill | None, None]:
+        ctx = payments_context(info)
+        if is_about(ctx, id):
+            yield Bill.of(*await reading.read_bill(ctx, bill_id=str(ctx.about)))
+
+
 @cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
-    return build_schema(query=Query, mutation=Mutation, types=[Bill])
+    return build_schema(query=Query, mutation=Mutation, subscription=Subscription, types=[Bill])

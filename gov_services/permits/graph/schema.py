@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from functools import cache
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from gov_services.permits.graph.types import (
 )
 from gov_services.permits.service import reading
 from gov_services.subgraph.schema import Schema, build_schema
-from gov_services.subgraph.types import PageInfo, encode_cursor
+from gov_services.subgraph.types import PageInfo, encode_cursor, is_about
 
 First = Annotated[int, strawberry.argument(description="How many, 50 at most.")]
 After = Annotated[str | None, strawberry.argument(description="Cursor to go on from.")]
@@ -75,6 +76,23 @@ class Mutation(ApplyingMutation, ReviewingMutation):
     """What can be done."""
 
 
+@strawberry.type(name="Subscription", description="What is told as it changes, each time decided and logged anew.")
+class Subscription:
+    """What can be listened to."""
+
+    @strawberry.subscription(description="An application of one's own has changed: as it is now.")
+    async def application_changed(
+        self,
+        info: strawberry.Info,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only this one; left out: any of one's own.")
+        ] = None,
+    ) -> AsyncGenerator[Application | None, None]:
+        ctx = permits_context(info)
+        if is_about(ctx, id):
+            yield Application.of(*await reading.read_application(ctx, application_id=str(ctx.about)))
+
+
 def connection_of(page: reading.Page) -> ApplicationConnection:
     """A page as Relay has it."""
     edges = [
@@ -89,4 +107,4 @@ def connection_of(page: reading.Page) -> ApplicationConnection:
 @cache
 def create_schema() -> Schema:
     """The subgraph's schema, with nothing connected."""
-    return build_schema(query=Query, mutation=Mutation, types=[Application, Licence])
+    return build_schema(query=Query, mutation=Mutation, subscription=Subscription, types=[Application, Licence])
