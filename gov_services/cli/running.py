@@ -113,6 +113,7 @@ async def serve_forever(settings: Settings, *, host: str, port: int) -> None:
     stop_on_signals(stop)
     async with system(settings, host=host, port=port, tell=click.echo) as running:
         click.echo(f"serving on {running.url}/graphql (Ctrl-C ends it)")
+        click.echo(f"text messages to a phone: {running.sandboxes.providers_url}/sms/+86<phone>")
         for line in running.accounts.lines():
             click.echo(line)
         spare_the_collector()

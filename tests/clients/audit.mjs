@@ -4,6 +4,8 @@ import { serverAudits } from "graphql-http";
 let passed = 0;
 let of = 0;
 for (const audit of serverAudits({ url: process.argv[2], fetchFn: fetch })) {
+  // A caller has so many requests a second (docs/gateway.md), and audits come faster than that.
+  await new Promise((resolve) => setTimeout(resolve, 50));
   const { status, reason } = await audit.fn();
   of += 1;
   if (status === "ok") passed += 1;
