@@ -148,20 +148,25 @@ class RemoteSubgraph:
         """The GraphQL answer in an HTTP one, made anew for each who asked. Raises SubgraphUnavailable."""
         if answer.status != 200 and not _is_graphql(answer):
             raise SubgraphUnavailable(self._name)
-        try:
-            found = orjson.loads(answer.body)
-        except orjson.JSONDecodeError as malformed:
-            raise SubgraphUnavailable(self._name) from malformed
-        if not isinstance(found, dict) or not ("data" in found or "errors" in found):
-            raise SubgraphUnavailable(self._name)
-        data, errors = found.get("data"), found.get("errors") or ()
-        if not isinstance(data, dict | None) or not isinstance(errors, list | tuple):
-            raise SubgraphUnavailable(self._name)
-        return SubgraphResponse(
-            data=data,
-            errors=[error for error in errors if isinstance(error, dict)],
-            extensions=found.get("extensions") or {},
-        )
+        return read_answer(self._name, answer.body)
+
+
+def read_answer(subgraph: str, content: bytes) -> SubgraphResponse:
+    """A GraphQL answer in JSON. Raises SubgraphUnavailable for what is none."""
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError as malformed:
+        raise SubgraphUnavailable(subgraph) from malformed
+    if not isinstance(found, dict) or not ("data" in found or "errors" in found):
+        raise SubgraphUnavailable(subgraph)
+    data, errors = found.get("data"), found.get("errors") or ()
+    if not isinstance(data, dict | None) or not isinstance(errors, list | tuple):
+        raise SubgraphUnavailable(subgraph)
+    return SubgraphResponse(
+        data=data,
+        errors=[error for error in errors if isinstance(error, dict)],
+        extensions=found.get("extensions") or {},
+    )
 
 
 def _is_graphql(answer: HttpAnswer) -> bool:

@@ -192,7 +192,7 @@ class Live:
             await asyncio.sleep(AGAIN_S)
 
     async def _obey(self, pubsub: Any) -> None:
-        """Add channels and take them away, one after the other: a client that goes in between must not cut one short."""
+        """Add channels and take them away, one after the other, whoever goes in between."""
         commands = self._commands
         while True:
             adds, channel = await commands.get()

@@ -5,16 +5,23 @@ Label values are bounded: registered documents' names, subgraphs' names, stable 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable, Transport
+from gov_services.federation.transports import (
+    Streams,
+    SubgraphRequest,
+    SubgraphResponse,
+    SubgraphUnavailable,
+    Transport,
+)
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MOST_CHILDREN = 2_000
@@ -116,6 +123,14 @@ class MeasuredTransport:
             raise
         finally:
             self._metrics.fetched(self._name, outcome, time.perf_counter() - begun)
+
+    async def subscribe(self, request: SubgraphRequest, *, context: object) -> AsyncGenerator[SubgraphResponse]:
+        """See federation.transports.Streams. Raises SubgraphUnavailable, also where the subgraph has no streams."""
+        if not isinstance(self._inner, Streams):
+            raise SubgraphUnavailable(self._name)
+        async with contextlib.aclosing(self._inner.subscribe(request, context=context)) as told:
+            async for response in told:
+                yield response
 
 
 def metrics_app(metrics: GatewayMetrics) -> Any:

@@ -21,7 +21,7 @@ from gov_services.federation.engine import Engine
 from gov_services.federation.http1 import HttpClient
 from gov_services.federation.planning import DocumentInvalid as NotPlanned
 from gov_services.federation.planning import Planning
-from gov_services.federation.remote import RemoteSubgraph
+from gov_services.federation.streaming import StreamingSubgraph, stream_client
 from gov_services.federation.transports import SubgraphRequest
 from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
@@ -134,12 +134,14 @@ class Standalone:
 
 def create_standalone_app(alone: Standalone) -> Any:
     """Wire it into an ASGI application. Raises SupergraphInvalid."""
-    client = HttpClient()
+    client, streams = HttpClient(), stream_client()
 
     def transports(planning: Planning) -> dict[str, MeasuredTransport]:
         return {
             name: MeasuredTransport(
-                name, RemoteSubgraph(name, url, client, headers=_forwarding(alone.rules, name)), alone.metrics
+                name,
+                StreamingSubgraph(name, url, client, streams, headers=_forwarding(alone.rules, name)),
+                alone.metrics,
             )
             for name, url in planning.supergraph.subgraphs.items()
         }
@@ -173,6 +175,7 @@ def create_standalone_app(alone: Standalone) -> Any:
         watch = asyncio.create_task(Reloader(alone.supergraph, load).run(), name="supergraph")
         yield
         watch.cancel()
+        await streams.aclose()
         await client.aclose()
 
     subscriptions = Subscriptions(pipeline, FromSubgraphs(engine))

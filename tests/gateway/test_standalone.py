@@ -19,6 +19,9 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from raw_servers import request_of, serving
+from sockets import events_of
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from gov_services.cli.listening import listen, served
 from gov_services.crypto.signing import SigningKey, VerifyKeys
@@ -264,3 +267,41 @@ async def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path, monkeyp
         assert 'outcome="cancelled"' in running.metrics.text().decode()
         streets.pause_s = 0
         assert (await ask(http, "{ street }")).json() == {"data": {"street": "Invented Street"}}
+
+
+LIVE = SUPERGRAPH.replace("{ query: Query }", "{ query: Query subscription: Subscription }") + (
+    "type Subscription @join__type(graph: STREETS) { closed: String }"
+)
+
+
+async def closing_streets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+    """A subgraph that tells of two streets which were closed."""
+    await request_of(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+    for name in (b"Invented Street", b"Made-up Lane"):
+        writer.write(b'event: next\ndata: {"data":{"closed":"%b"}}\n\n' % name)
+    writer.write(b"event: complete\ndata:\n\n")
+
+
+async def test_events_of_a_subgraph_go_on_to_sockets_and_streams(tmp_path: Path) -> None:
+    async with serving(closing_streets) as (server, _):
+        file = tmp_path / "supergraph.graphql"
+        file.write_text(LIVE.replace("PORT", str(server.port)).replace("FIELD", "street"))
+        listener, url = listen("127.0.0.1", 0)
+        async with served(create_standalone_app(Standalone(supergraph=file)), listener):
+            document = {"query": "subscription { closed }"}
+            async with (
+                httpx.AsyncClient(base_url=url) as http,
+                http.stream("POST", "/graphql", json=document, headers={"accept": "text/event-stream"}) as response,
+            ):
+                streamed = [data["data"] async for event, data in events_of(response) if event == "next"]
+            address = url.replace("http", "ws", 1) + "/graphql"
+            async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None) as socket:
+                for message in ({"type": "connection_init"}, {"type": "subscribe", "id": "1", "payload": document}):
+                    await socket.send(json.dumps(message))
+                heard = [json.loads(await socket.recv()) for _ in range(4)]
+
+    closed = [{"closed": "Invented Street"}, {"closed": "Made-up Lane"}]
+    assert streamed == closed
+    assert [message["type"] for message in heard] == ["connection_ack", "next", "next", "complete"]
+    assert [message["payload"]["data"] for message in heard[1:3]] == closed
