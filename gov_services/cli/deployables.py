@@ -77,9 +77,9 @@ def create_gateway_app(settings: Settings, metrics: GatewayMetrics) -> Litestar:
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        await gateway.live.start()
+        await gateway.start()
         yield
-        await gateway.live.close()
+        await gateway.close()
         await subgraphs.aclose()
         await client.aclose()
         await valkey.aclose()

@@ -64,6 +64,7 @@ async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]
     from gov_services.gateway.headers import parse_rules
     from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_address, from_file
     from gov_services.gateway.standalone import Standalone, create_standalone_app
+    from gov_services.gateway.tracing import traces_to
 
     keys = tokens = None
     if options["jwks"]:
@@ -72,7 +73,14 @@ async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]
         tokens = IssuedTokens(keys, issuer=options["issuer"], audience=options["audience"])
         await keys.load()
     rules = parse_rules(options["header_rules"].read_text()) if options["header_rules"] else ()
-    alone = Standalone(supergraph=supergraph, tokens=tokens, per_second=options["per_second"], rules=rules)
+    settings = load_settings()
+    alone = Standalone(
+        supergraph=supergraph,
+        tokens=tokens,
+        per_second=options["per_second"],
+        rules=rules,
+        traces=traces_to(settings.traces_endpoint, ratio=settings.traces_ratio),
+    )
 
     async def make(_: Settings) -> Any:
         return create_standalone_app(alone)

@@ -52,7 +52,7 @@ class Site:
         """Start logging; with `background`, the relay, the jobs and the integrator too."""
         for room in self.rooms.values():
             await room.start()
-        await self.gateway.live.start()
+        await self.gateway.start()
         if background:
             await self.audit.start()
             self._working = asyncio.get_running_loop().create_task(self._worker.run(self._stop), name="worker")
@@ -62,7 +62,7 @@ class Site:
         self._stop.set()
         if self._working is not None:
             await asyncio.gather(self._working, return_exceptions=True)
-        await self.gateway.live.close()
+        await self.gateway.close()
         for room in self.rooms.values():
             await room.close()
         await self.audit.close()

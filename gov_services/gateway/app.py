@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,7 @@ from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.rates import RateLimiter
 from gov_services.gateway.refusals import RefusalSink
 from gov_services.gateway.subscriptions import Subscriptions
+from gov_services.gateway.tracing import Traces, traces_to
 from gov_services.gateway.transport import AssertionSigner, InProcessTransport, SubgraphHandle, remote_room
 from gov_services.gateway.websocket import SocketLimits, WebSocketEndpoint
 from gov_services.kit.clock import Clock
@@ -34,7 +36,7 @@ from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_listener
 
 SUPERGRAPH = "supergraph.graphql"
-MakeTransport = Callable[[str, AssertionSigner], Transport]
+MakeTransport = Callable[[str, AssertionSigner, Traces], Transport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,26 @@ class Gateway:
     engine: Engine
     pipeline: Pipeline
     metrics: GatewayMetrics
+    traces: Traces
+
+    async def start(self) -> None:
+        """Begin to listen for changes."""
+        await self.live.start()
+
+    async def close(self) -> None:
+        """Listen no more, and send what spans wait."""
+        await self.live.close()
+        await asyncio.to_thread(self.traces.close)
 
 
 def in_process(subgraphs: Mapping[str, SubgraphHandle]) -> MakeTransport:
     """Transports to subgraphs of this very process."""
-    return lambda name, signer: InProcessTransport(name, subgraphs[name], signer)
+    return lambda name, signer, _: InProcessTransport(name, subgraphs[name], signer)
 
 
 def over_http(rooms: Mapping[str, str], client: HttpClient) -> MakeTransport:
     """Transports to subgraphs elsewhere; `rooms` holds their base addresses."""
-    return lambda name, signer: remote_room(name, f"{rooms[name]}/graphql", signer, client)
+    return lambda name, signer, traces: remote_room(name, f"{rooms[name]}/graphql", signer, client, traces)
 
 
 @lru_cache(maxsize=1)  # gateways of one process plan on the same supergraph
@@ -79,14 +91,18 @@ def create_gateway(
     rate: RateLimiter | None = None,
     warm: bool = True,
     metrics: GatewayMetrics | None = None,
+    traces: Traces | None = None,
 ) -> Gateway:
     """Wire the gateway over the committed supergraph and a verified `manifest`; with `warm` all its plans are made."""
     limits = limits or Limits()
     signer = AssertionSigner(SigningKey.load(settings.secrets_directory, "assertion"), clock)
     metrics = metrics or GatewayMetrics()
+    traces = traces or traces_to(settings.traces_endpoint, ratio=settings.traces_ratio)
     engine = Engine(
         _planning((settings.graph_directory / SUPERGRAPH).read_text()),
-        transports={name: MeasuredTransport(name, transports(name, signer), metrics) for name in subgraphs},
+        transports={
+            name: MeasuredTransport(name, transports(name, signer, traces), metrics, traces) for name in subgraphs
+        },
     )
     documents = Documents(manifest, engine.planning, limits=limits, allow_adhoc=settings.development)
     if warm:
@@ -104,6 +120,7 @@ def create_gateway(
         refusals=refusals,
         clock=clock,
         watch=metrics,
+        traces=traces,
     )
     origins = frozenset(item.strip() for item in settings.cors_origins.split(",") if item.strip())
     live = Live(create_listener(settings.valkey_url))
@@ -131,4 +148,5 @@ def create_gateway(
         engine=engine,
         pipeline=pipeline,
         metrics=metrics,
+        traces=traces,
     )

@@ -22,6 +22,7 @@ from gov_services.federation.transports import (
     SubgraphUnavailable,
     Transport,
 )
+from gov_services.gateway.tracing import Traces
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MOST_CHILDREN = 2_000
@@ -105,14 +106,14 @@ class GatewayMetrics:
 
 
 class MeasuredTransport:
-    """A transport whose fetches are counted and timed."""
+    """A transport whose fetches are counted, timed and traced."""
 
-    def __init__(self, name: str, inner: Transport, metrics: GatewayMetrics) -> None:
-        self._name, self._inner, self._metrics = name, inner, metrics
+    def __init__(self, name: str, inner: Transport, metrics: GatewayMetrics, traces: Traces) -> None:
+        self._name, self._inner, self._metrics, self._traces = name, inner, metrics, traces
 
     async def fetch(self, request: SubgraphRequest, *, context: object) -> SubgraphResponse:
         """See federation.transports.Transport."""
-        begun = time.perf_counter()
+        begun, trace = time.perf_counter(), self._traces.fetch(self._name, len(request.body))
         outcome = "cancelled"
         try:
             response = await self._inner.fetch(request, context=context)
@@ -123,6 +124,7 @@ class MeasuredTransport:
             raise
         finally:
             self._metrics.fetched(self._name, outcome, time.perf_counter() - begun)
+            trace.end(outcome)
 
     async def subscribe(self, request: SubgraphRequest, *, context: object) -> AsyncGenerator[SubgraphResponse]:
         """See federation.transports.Streams. Raises SubgraphUnavailable, also where the subgraph has no streams."""

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from gov_services.federation.engine import Engine, Inputs, VariablesInvalid
+from gov_services.federation.engine import Engine, ExecutionResult, Inputs, VariablesInvalid
 from gov_services.federation.planning import Prepared
 from gov_services.federation.transports import SubgraphResponse
 from gov_services.gateway.authenticate import bearer_of
@@ -33,6 +33,7 @@ from gov_services.gateway.errors import (
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.messages import GraphQLAnswer, GraphQLRequest, answer_of
 from gov_services.gateway.refusals import RefusalSink
+from gov_services.gateway.tracing import NoTraces, Traces
 from gov_services.gateway.transport import GatewayCall
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import Clock
@@ -47,7 +48,7 @@ _log = structlog.get_logger("gov_services.gateway")
 class Attempt:
     """A request on its way in: what is known of it so far, for whoever has to refuse it."""
 
-    __slots__ = ("actor", "counted", "document", "now", "request", "request_id")
+    __slots__ = ("actor", "counted", "document", "kind", "now", "request", "request_id")
 
     def __init__(self, request: GraphQLRequest, now: dt.datetime) -> None:
         self.request = request
@@ -55,8 +56,8 @@ class Attempt:
         self.request_id = str(new_id(now))
         self.actor: Actor = ANONYMOUS
         self.counted = False
-        self.document = ""
-        """Name of the document that is asked for, once it is known."""
+        self.document = self.kind = ""
+        """Name and kind of the document that is asked for, once it is known."""
 
 
 class Admitted(NamedTuple):
@@ -119,6 +120,10 @@ class Watches(Protocol):
         ...
 
 
+Answers = Callable[[Attempt], Awaitable[tuple[GraphQLAnswer, bool]]]
+"""The answer to an attempt, and whether it was refused before it ran."""
+
+
 class Pipeline:
     """The gateway's one page. `masks`: whether what subgraphs say without a code is kept from clients."""
 
@@ -135,9 +140,11 @@ class Pipeline:
         refusals: RefusalSink,
         clock: Clock,
         masks: bool = True,
-        watch: Watches | None = None,
+        watch: Watches,
+        traces: Traces | None = None,
     ) -> None:
         self._watch = watch
+        self._traces = traces or NoTraces()
         self._masks = masks
         self._authenticator = authenticator
         self._documents = documents
@@ -151,41 +158,39 @@ class Pipeline:
 
     async def answer(self, request: GraphQLRequest) -> GraphQLAnswer:
         """Answer one request. Never raises: what goes wrong is in the answer, with a stable code."""
-        if self._watch is None:
-            return (await self._answered(request))[0]
-        begun = time.perf_counter()
-        self._watch.begin()
-        answer, document = await self._answered(request)
-        self._watch.end(document, answer.code, time.perf_counter() - begun)
-        return answer
+        return (await self._watched(Attempt(request, self._clock.now()), self._answered))[0]
 
-    async def _answered(self, request: GraphQLRequest) -> tuple[GraphQLAnswer, str]:
-        """The answer, and the name of the document that was asked for."""
-        attempt = Attempt(request, self._clock.now())
+    async def _watched(self, attempt: Attempt, answered: Answers) -> tuple[GraphQLAnswer, bool]:
+        """What `answered` says, counted, timed and traced."""
+        begun, trace = time.perf_counter(), self._traces.request(attempt.request.headers)
+        self._watch.begin()
+        answer, is_refused = await answered(attempt)
+        self._watch.end(attempt.document, answer.code, time.perf_counter() - begun)
+        trace.end(document=attempt.document, kind=attempt.kind, code=answer.code, request_id=attempt.request_id)
+        return answer, is_refused
+
+    async def _answered(self, attempt: Attempt) -> tuple[GraphQLAnswer, bool]:
         try:
             admitted = await self.admit(attempt)
             if admitted.prepared.kind == "subscription":
                 raise NotAcceptable(problem="Accept")  # many answers do not fit into one
-            answer = await self.execute(admitted)
+            return await self.execute(admitted), False
         except Exception as error:  # noqa: BLE001  the front door answers whatever happens
-            answer = await self.answer_failed(attempt, error)
-        return answer, attempt.document
+            return await self.answer_failed(attempt, error), True
 
     async def answer_event(self, request: GraphQLRequest, event: Event) -> tuple[GraphQLAnswer, bool]:
         """The answer to one event of a subscription that was let in; and whether it ends, as it would not be now."""
-        attempt, begun = Attempt(request, self._clock.now()), time.perf_counter()
-        is_refused = True
-        if self._watch is not None:
-            self._watch.begin()
-        try:
-            admitted = await self.admit(attempt, event=event)
-            is_refused = False
-            answer = await self.execute(admitted, event=event)
-        except Exception as error:  # noqa: BLE001  one event that fails is told of, and the next may not
-            answer = await self.answer_failed(attempt, error)
-        if self._watch is not None:
-            self._watch.end(attempt.document, answer.code, time.perf_counter() - begun)
-        return answer, is_refused
+
+        async def answered(attempt: Attempt) -> tuple[GraphQLAnswer, bool]:
+            is_refused = True
+            try:
+                admitted = await self.admit(attempt, event=event)
+                is_refused = False
+                return await self.execute(admitted, event=event), False
+            except Exception as error:  # noqa: BLE001  one event that fails is told of, and the next may not
+                return await self.answer_failed(attempt, error), is_refused
+
+        return await self._watched(Attempt(request, self._clock.now()), answered)
 
     async def admit(self, attempt: Attempt, *, event: Event | None = None) -> Admitted:
         """Let a request in: who asks, what, how much, how often. With `event` it was let in before, and is not counted.
@@ -194,17 +199,20 @@ class Pipeline:
         """
         request = attempt.request
         bearer = bearer_of(request.headers.get("authorization"))
-        attempt.actor = actor = await self._authenticator.actor(bearer, now=attempt.now)
-        selected = self._select(actor, request)
-        attempt.document = selected.name
-        prepared, denied = await self._authorization.permitted(selected.prepared, actor)
-        self._limits.check_variables(request.variables)
-        inputs = self._inputs(selected, request.variables)
-        cost = self._demands.of(selected.prepared).estimate(inputs.coerced)
-        self._limits.check_cost(cost)
-        if event is None:
-            attempt.counted = True
-            await self._count(actor, request, is_query=selected.is_query, cost=cost)
+        with self._traces.stage("authenticate"):
+            attempt.actor = actor = await self._authenticator.actor(bearer, now=attempt.now)
+        with self._traces.stage("document"):
+            selected = self._select(actor, request)
+            attempt.document, attempt.kind = selected.name, selected.prepared.kind
+            prepared, denied = await self._authorization.permitted(selected.prepared, actor)
+        with self._traces.stage("limits"):
+            self._limits.check_variables(request.variables)
+            inputs = self._inputs(selected, request.variables)
+            cost = self._demands.of(selected.prepared).estimate(inputs.coerced)
+            self._limits.check_cost(cost)
+            if event is None:
+                attempt.counted = True
+                await self._count(actor, request, is_query=selected.is_query, cost=cost)
         call = GatewayCall(
             actor=actor,
             bearer=bearer,
@@ -220,12 +228,17 @@ class Pipeline:
     async def execute(self, admitted: Admitted, *, event: Event | None = None) -> GraphQLAnswer:
         """The answer to a request that was let in; with `event` to that one of a subscription. Raises TookTooLong."""
         call = admitted.call
+        with self._traces.stage("execute"):
+            result = await self._executed(admitted, event)
+        return answer_of(result, locale=call.locale, request_id=call.request_id, masks=self._masks)
+
+    async def _executed(self, admitted: Admitted, event: Event | None) -> ExecutionResult:
         try:
             async with asyncio.timeout(self._limits.request_s) as limit:
-                result = await self._engine.execute(
+                return await self._engine.execute(
                     admitted.prepared,
                     inputs=admitted.inputs,
-                    context=call,
+                    context=admitted.call,
                     errors=admitted.denied,
                     event=event.response if event is not None else None,
                 )
@@ -233,7 +246,6 @@ class Pipeline:
             if limit.expired():
                 raise TookTooLong from None
             raise
-        return answer_of(result, locale=call.locale, request_id=call.request_id, masks=self._masks)
 
     async def answer_failed(self, attempt: Attempt, error: Exception) -> GraphQLAnswer:
         """The answer to a request that ended in `error`: a refusal with its code, anything else without a word more."""

@@ -36,6 +36,7 @@ from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.rates import LocalLimiter
 from gov_services.gateway.reloading import Reloader
 from gov_services.gateway.subscriptions import FromSubgraphs, Subscriptions
+from gov_services.gateway.tracing import NoTraces, Traces
 from gov_services.gateway.websocket import SocketLimits, WebSocketEndpoint
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import ADHOC
@@ -125,6 +126,7 @@ class Standalone:
     rules: tuple[Rule, ...] = ()
     """Which of a client's headers go on to which subgraph."""
     metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
+    traces: Traces = field(default_factory=NoTraces)
 
     @property
     def limits(self) -> Limits:
@@ -140,8 +142,9 @@ def create_standalone_app(alone: Standalone) -> Any:
         return {
             name: MeasuredTransport(
                 name,
-                StreamingSubgraph(name, url, client, streams, headers=_forwarding(alone.rules, name)),
+                StreamingSubgraph(name, url, client, streams, headers=_forwarding(alone.rules, name, alone.traces)),
                 alone.metrics,
+                alone.traces,
             )
             for name, url in planning.supergraph.subgraphs.items()
         }
@@ -160,6 +163,7 @@ def create_standalone_app(alone: Standalone) -> Any:
         clock=SystemClock(),
         masks=alone.tokens is not None,
         watch=alone.metrics,
+        traces=alone.traces,
     )
     alone.metrics.show("gov_gateway_plans", "Documents whose plan is kept", lambda: len(engine.planning.documents()))
 
@@ -175,6 +179,7 @@ def create_standalone_app(alone: Standalone) -> Any:
         watch = asyncio.create_task(Reloader(alone.supergraph, load).run(), name="supergraph")
         yield
         watch.cancel()
+        await asyncio.to_thread(alone.traces.close)
         await streams.aclose()
         await client.aclose()
 
@@ -197,9 +202,11 @@ def create_standalone_app(alone: Standalone) -> Any:
     return before("/graphql", either(requests, sockets), app)
 
 
-def _forwarding(rules: tuple[Rule, ...], name: str) -> Callable[[Any, SubgraphRequest], Pairs]:
+def _forwarding(rules: tuple[Rule, ...], name: str, traces: Traces) -> Callable[[Any, SubgraphRequest], Pairs]:
     headers = forwarding(rules, name)
-    return lambda call, _: headers(call.headers)
+    if isinstance(traces, NoTraces):
+        return lambda call, _: headers(call.headers)
+    return lambda call, _: (*headers(call.headers), *traces.onward())
 
 
 def _planning(text: str) -> Planning:

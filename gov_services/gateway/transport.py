@@ -17,6 +17,7 @@ from gov_services.federation.http1 import HttpClient
 from gov_services.federation.remote import Headers, RemotePolicy, RemoteSubgraph
 from gov_services.federation.transports import SubgraphRequest, SubgraphResponse, SubgraphUnavailable
 from gov_services.gateway.documents import Selected
+from gov_services.gateway.tracing import NoTraces, Traces
 from gov_services.kit.actor import Actor
 from gov_services.kit.assertion import LIFETIME_S, TYPE, Assertion
 from gov_services.kit.clock import Clock
@@ -105,15 +106,19 @@ class InProcessTransport:
         return decode_answer(self._name, content)
 
 
-def remote_room(name: str, url: str, signer: AssertionSigner, client: HttpClient) -> RemoteSubgraph:
+def remote_room(
+    name: str, url: str, signer: AssertionSigner, client: HttpClient, traces: Traces | None = None
+) -> RemoteSubgraph:
     """A transport to a subgraph elsewhere; for deployments with a process per room.
 
     Nothing is shared and each try has an assertion of its own, as one is good once.
     """
 
+    onward = (traces or NoTraces()).onward
+
     def headers(context: Any, request: SubgraphRequest) -> Headers:
         assert isinstance(context, GatewayCall)
-        found = ((b"Gov-Assertion", signer.sign(context, subgraph=name, body=request.body).encode()),)
+        found = ((b"Gov-Assertion", signer.sign(context, subgraph=name, body=request.body).encode()), *onward())
         if context.bearer is None:
             return found
         return (*found, (b"Authorization", f"Bearer {context.bearer}".encode("latin-1", "replace")))

@@ -93,6 +93,12 @@ class Settings:
     metrics_address: str = setting(
         "GOV_METRICS_ADDRESS", "Where the gateway shows metrics for Prometheus: `127.0.0.1:9464`; empty: nowhere", ""
     )
+    traces_endpoint: str = setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where the gateway sends spans (OTLP over HTTP): `http://collector:4318`; empty: nowhere",
+        "",
+    )
+    traces_ratio: float = setting("GOV_TRACES_RATIO", "Of how many requests spans are sent: 0 to 1", 0.1)
     log_origin: str = setting(
         "GOV_LOG_ORIGIN", "Name of the audit log in its checkpoints; never changes", "gov-services.example/log"
     )
@@ -168,6 +174,7 @@ def _problems(settings: Settings) -> list[str]:
         ("GOV_PAYMENT_CHANNEL_URL", settings.payment_channel_url),
         ("GOV_SMS_URL", settings.sms_url),
         ("GOV_POPULATION_REGISTER_URL", settings.population_register_url),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", settings.traces_endpoint),
     ):
         if address and not _is_web_address(address.rstrip("/")):
             found.append(f"{variable} is no address like `https://provider.example`, without a query")
@@ -182,6 +189,8 @@ def _problems(settings: Settings) -> list[str]:
         )
     if settings.metrics_address and not METRICS_ADDRESS.fullmatch(settings.metrics_address):
         found.append(f"GOV_METRICS_ADDRESS is {settings.metrics_address!r}; it is like `127.0.0.1:9464`")
+    if not 0 <= settings.traces_ratio <= 1:
+        found.append(f"GOV_TRACES_RATIO is {settings.traces_ratio}; it is a number from 0 to 1")
     if settings.log_level.lower() not in LOG_LEVELS:
         found.append(f"GOV_LOG_LEVEL is {settings.log_level!r}; it is debug, info, warning or error")
     return found
@@ -240,6 +249,11 @@ def _from_file(source: Mapping[str, str], variable: str) -> str | None:
 def _parse(variable: str, text: str, default: object) -> object:
     if isinstance(default, Path):
         return Path(text).expanduser().resolve()
+    if isinstance(default, float):
+        try:
+            return float(text)
+        except ValueError:
+            raise SettingsRefused(f"{variable} is {text!r}; it is a number") from None
     if isinstance(default, int):
         try:
             return int(text)

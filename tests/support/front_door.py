@@ -13,6 +13,7 @@ from town import Town
 from gov_services.gateway.app import create_gateway, in_process
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.rates import RateLimiter
+from gov_services.gateway.tracing import Traces
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.manifest import Manifest, TrustedDocument
 from gov_services.kit.settings import PROJECT_ROOT
@@ -33,6 +34,7 @@ class FrontDoor:
         limits: Limits | None = None,
         rate: RateLimiter | None = None,
         cors: str = "",
+        traces: Traces | None = None,
     ) -> None:
         settings = dataclasses.replace(
             town.settings,
@@ -54,6 +56,7 @@ class FrontDoor:
             limits=limits,
             rate=rate,
             warm=False,
+            traces=traces,
         )
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.gateway.endpoint), base_url="http://city.test"
