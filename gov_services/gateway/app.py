@@ -19,17 +19,16 @@ from gov_services.gateway.authenticate import Authenticator
 from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Documents
-from gov_services.gateway.http import GraphQLEndpoint, either
+from gov_services.gateway.doors import open_doors
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.live import Live
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.rates import RateLimiter
 from gov_services.gateway.refusals import RefusalSink
-from gov_services.gateway.subscriptions import Subscriptions
 from gov_services.gateway.tracing import Traces, traces_to
 from gov_services.gateway.transport import AssertionSigner, InProcessTransport, SubgraphHandle, remote_room
-from gov_services.gateway.websocket import SocketLimits, WebSocketEndpoint
+from gov_services.gateway.websocket import WebSocketEndpoint
 from gov_services.kit.clock import Clock
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
@@ -124,26 +123,11 @@ def create_gateway(
     )
     origins = frozenset(item.strip() for item in settings.cors_origins.split(",") if item.strip())
     live = Live(create_listener(settings.valkey_url))
-    subscriptions = Subscriptions(pipeline, live)
-    requests = GraphQLEndpoint(
-        pipeline,
-        subscriptions,
-        body_bytes=limits.body_bytes,
-        origins=origins,
-        asks_preflight=not settings.development,
-    )
-    sockets = WebSocketEndpoint(
-        pipeline,
-        subscriptions,
-        limits=SocketLimits(message_bytes=limits.body_bytes),
-        origins=None if settings.development else origins,
-    )
-    metrics.show("gov_gateway_sockets", "Open sockets", lambda: sockets.open)
-    metrics.show("gov_gateway_event_streams", "Open event streams", lambda: requests.streams.open)
+    doors = open_doors(pipeline, live, limits=limits, metrics=metrics, origins=origins, any_page=settings.development)
     metrics.show("gov_gateway_listeners", "Subscriptions that wait for changes", lambda: live.listeners)
     return Gateway(
-        either(requests, sockets),
-        sockets=sockets,
+        doors.app,
+        sockets=doors.sockets,
         live=live,
         engine=engine,
         pipeline=pipeline,

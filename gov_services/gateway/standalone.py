@@ -26,18 +26,18 @@ from gov_services.federation.transports import SubgraphRequest
 from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
+from gov_services.gateway.doors import open_doors
 from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequests
 from gov_services.gateway.headers import Pairs, Rule, forwarding
-from gov_services.gateway.http import GraphQLEndpoint, before, either
+from gov_services.gateway.http import before
 from gov_services.gateway.issuers import IssuedTokens
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.rates import LocalLimiter
 from gov_services.gateway.reloading import Reloader
-from gov_services.gateway.subscriptions import FromSubgraphs, Subscriptions
+from gov_services.gateway.subscriptions import FromSubgraphs
 from gov_services.gateway.tracing import NoTraces, Traces
-from gov_services.gateway.websocket import SocketLimits, WebSocketEndpoint
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import ADHOC
 from gov_services.kit.clock import SystemClock
@@ -183,23 +183,16 @@ def create_standalone_app(alone: Standalone) -> Any:
         await streams.aclose()
         await client.aclose()
 
-    subscriptions = Subscriptions(pipeline, FromSubgraphs(engine))
-    requests = GraphQLEndpoint(
+    doors = open_doors(
         pipeline,
-        subscriptions,
-        body_bytes=alone.limits.body_bytes,
-        origins=frozenset(),
-        asks_preflight=alone.tokens is not None,
-    )
-    sockets = WebSocketEndpoint(
-        pipeline,
-        subscriptions,
-        limits=SocketLimits(message_bytes=alone.limits.body_bytes),
-        origins=None if alone.tokens is None else frozenset(),
+        FromSubgraphs(engine),
+        limits=alone.limits,
+        metrics=alone.metrics,
+        any_page=alone.tokens is None,
         needs_token=alone.tokens is not None,
     )
     app = Litestar(route_handlers=health(ready), lifespan=[running], openapi_config=None, logging_config=None)
-    return before("/graphql", either(requests, sockets), app)
+    return before("/graphql", doors.app, app)
 
 
 def _forwarding(rules: tuple[Rule, ...], name: str, traces: Traces) -> Callable[[Any, SubgraphRequest], Pairs]:

@@ -133,10 +133,9 @@ async def test_what_was_announced_too_long_ago_is_not_told(
 
 
 async def test_a_client_that_does_not_read_gets_each_change_once(line: Line, graph_town: Town, citizen: Actor) -> None:
-    live = line.door.gateway.live
     async with line.signed_in(citizen) as socket:
         await line.subscribe(socket, "ApplicationChanged")
-        (waiting,) = live._channels[f"live:{{{citizen.id}}}"]
+        (waiting,) = line.door.gateway.live._channels[f"live:{{{citizen.id}}}"]
         about = [new_id(graph_town.clock.now()) for _ in range(3)]
 
         for one in [*about, *about, *about]:
@@ -146,10 +145,9 @@ async def test_a_client_that_does_not_read_gets_each_change_once(line: Line, gra
 
 
 async def test_who_is_too_far_behind_is_told_to_ask_anew(line: Line, graph_town: Town, citizen: Actor) -> None:
-    live = line.door.gateway.live
     async with line.signed_in(citizen) as socket:
         await line.subscribe(socket, "ApplicationChanged")
-        (waiting,) = live._channels[f"live:{{{citizen.id}}}"]
+        (waiting,) = line.door.gateway.live._channels[f"live:{{{citizen.id}}}"]
 
         for _ in range(101):
             waiting.tell(new_id(graph_town.clock.now()))
