@@ -24,14 +24,17 @@ from gov_services.gateway.refusals import HttpRefusalSink
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
 from gov_services.kit.health import database_answers, health, valkey_answers
+from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_client
 from gov_services.subgraph.announcing import Announcer
-from gov_services.subgraph.composition import load_manifest
+from gov_services.subgraph.composition import load_manifest, watch_manifest
 from gov_services.subgraph.http import LOGS_FOR_THE_GATEWAY, RoomDoor, create_room_app
 from gov_services.subgraph.remote import RemoteRoom
 from gov_services.subgraph.worker import Worker
 
+AFTER_ROOMS_S = 30.0
+"""A gateway serves by a new manifest so long after it saw it: by then the rooms know it too."""
 ROOM_TIMEOUT_S = 10.0
 """A fetch, an event or a job may take so long."""
 CONNECT_TIMEOUT_S = 0.5
@@ -72,13 +75,19 @@ def create_gateway_app(settings: Settings, metrics: GatewayMetrics) -> Litestar:
         metrics=metrics,
     )
 
+    async def trust(manifest: Manifest) -> None:
+        await asyncio.sleep(AFTER_ROOMS_S)
+        await gateway.trust(manifest)
+
     async def ready() -> dict[str, bool]:
         return {"valkey": await valkey_answers(valkey)}
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await gateway.start()
+        watch = asyncio.create_task(watch_manifest(settings, trust).run(), name="manifest")
         yield
+        watch.cancel()
         await gateway.close()
         await subgraphs.aclose()
         await client.aclose()
@@ -100,7 +109,7 @@ async def create_subgraph_app(settings: Settings, name: str) -> Litestar:
         clock=clock,
         valkey=valkey,
     )
-    return create_room_app(door)
+    return create_room_app(door, settings)
 
 
 def create_log_app(settings: Settings) -> Litestar:

@@ -24,6 +24,7 @@ from gov_services.kit.settings import Settings, load_settings
 @click.option("--issuer", help="The `iss` of their tokens.")
 @click.option("--audience", help="The `aud` of their tokens.")
 @click.option("--per-second", default=0.0, help="Requests a caller may make, on average; 0: as many as they like.")
+@click.option("--override-labels", default="", help="Labels of progressive overrides: `new-register=20,other=100`.")
 @click.option(
     "--header-rules",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -63,6 +64,7 @@ async def _city(host: str, port: int) -> None:
 async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]) -> None:
     from gov_services.gateway.headers import parse_rules
     from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_address, from_file
+    from gov_services.gateway.labels import Labels, LabelsRefused, parse_labels
     from gov_services.gateway.standalone import Standalone, create_standalone_app
     from gov_services.gateway.tracing import traces_to
 
@@ -73,12 +75,17 @@ async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]
         tokens = IssuedTokens(keys, issuer=options["issuer"], audience=options["audience"])
         await keys.load()
     rules = parse_rules(options["header_rules"].read_text()) if options["header_rules"] else ()
+    try:
+        labels = Labels(parse_labels(options["override_labels"]))
+    except LabelsRefused as refused:
+        fail(f"--override-labels: {refused}")
     settings = load_settings()
     alone = Standalone(
         supergraph=supergraph,
         tokens=tokens,
         per_second=options["per_second"],
         rules=rules,
+        labels=labels,
         traces=traces_to(settings.traces_endpoint, ratio=settings.traces_ratio),
     )
 

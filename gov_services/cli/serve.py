@@ -16,10 +16,11 @@ from gov_services.gateway.app import Gateway, create_gateway, in_process
 from gov_services.kit.clock import Clock, SystemClock
 from gov_services.kit.database import Database
 from gov_services.kit.health import database_answers, health, valkey_answers
+from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_client
 from gov_services.subgraph.announcing import Announcer
-from gov_services.subgraph.composition import Room, load_manifest
+from gov_services.subgraph.composition import Room, load_manifest, watch_manifest
 from gov_services.subgraph.gateway_refusals import LogSink
 from gov_services.subgraph.worker import Worker
 
@@ -44,6 +45,7 @@ class Site:
         self._valkey = valkey
         self._stop = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._outbox = Database(settings.room_database_url("worker"), pool_size=2, application="gov-services worker")
         announcer = Announcer(valkey, clock)
         self._worker = Worker(self._outbox, rooms, clock, announce=announcer.receive)
@@ -53,15 +55,25 @@ class Site:
         for room in self.rooms.values():
             await room.start()
         await self.gateway.start()
+        watch = watch_manifest(self.settings, self.trust)
+        self._watching = asyncio.get_running_loop().create_task(watch.run(), name="manifest")
         if background:
             await self.audit.start()
             self._working = asyncio.get_running_loop().create_task(self._worker.run(self._stop), name="worker")
+
+    async def trust(self, manifest: Manifest) -> None:
+        """Serve by a newer manifest: the gateway once its plans are made, the rooms a moment before it."""
+        for room in self.rooms.values():
+            room.subgraph.trust(manifest)
+        await self.gateway.trust(manifest)
 
     async def close(self) -> None:
         """Stop what runs behind the requests, write what is queued for the log, let go of everything."""
         self._stop.set()
         if self._working is not None:
             await asyncio.gather(self._working, return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
         await self.gateway.close()
         for room in self.rooms.values():
             await room.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
@@ -20,6 +22,7 @@ from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Documents
 from gov_services.gateway.doors import open_doors
+from gov_services.gateway.labels import Labels, parse_labels
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.live import Live
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
@@ -30,7 +33,7 @@ from gov_services.gateway.tracing import Traces, traces_to
 from gov_services.gateway.transport import AssertionSigner, InProcessTransport, SubgraphHandle, remote_room
 from gov_services.gateway.websocket import WebSocketEndpoint
 from gov_services.kit.clock import Clock
-from gov_services.kit.manifest import Manifest
+from gov_services.kit.manifest import Manifest, ManifestRefused
 from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_listener
 
@@ -48,9 +51,30 @@ class Gateway:
     live: Live
     """What listens for changes; to be started, and closed at the end."""
     engine: Engine
+    documents: Documents
+    supergraph: Path
+    """The file it was read from."""
     pipeline: Pipeline
     metrics: GatewayMetrics
     traces: Traces
+
+    async def trust(self, manifest: Manifest) -> None:
+        """Serve by a newer manifest, and by the supergraph that it was made with, once all its plans are made.
+
+        Raises ManifestRefused, SupergraphInvalid: then what was there serves on.
+        """
+        text = self.supergraph.read_text()
+        if manifest.supergraph != hashlib.sha256(text.encode()).hexdigest():
+            raise ManifestRefused("the manifest was made with another supergraph")
+
+        def planned() -> tuple[Planning, Documents]:
+            # Not on the planning that serves: this is another thread.
+            planning = Planning(text, understood=FEATURES)
+            return planning, self.documents.trust(manifest, planning)
+
+        planning, newer = await asyncio.to_thread(planned)
+        self.engine.replace(planning, transports={})
+        self.documents.replace(newer)
 
     async def start(self) -> None:
         """Begin to listen for changes."""
@@ -103,7 +127,13 @@ def create_gateway(
             name: MeasuredTransport(name, transports(name, signer, traces), metrics, traces) for name in subgraphs
         },
     )
-    documents = Documents(manifest, engine.planning, limits=limits, allow_adhoc=settings.development)
+    documents = Documents(
+        manifest,
+        engine.planning,
+        limits=limits,
+        allow_adhoc=settings.development,
+        labels=Labels(parse_labels(settings.override_labels)),
+    )
     if warm:
         documents.warm()
     pipeline = Pipeline(
@@ -130,6 +160,8 @@ def create_gateway(
         sockets=doors.sockets,
         live=live,
         engine=engine,
+        documents=documents,
+        supergraph=settings.graph_directory / SUPERGRAPH,
         pipeline=pipeline,
         metrics=metrics,
         traces=traces,

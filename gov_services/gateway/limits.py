@@ -26,6 +26,9 @@ from graphql import (
 
 MOST_SELECTIONS = 10_000
 """Selection sets once fragments are put in for their names."""
+INTROSPECTION_DEPTH = 8
+"""How much deeper the schema may be asked about than anything else: tools unwrap a type nine times. What that costs is
+bounded by graphql-core's own rule (MaxIntrospectionDepthRule)."""
 MOST_NESTED = 200
 """Fields and fragments one inside the other; Python's own stack ends at a few times that."""
 
@@ -120,10 +123,11 @@ class _Shape:
             if isinstance(definition, OperationDefinitionNode):
                 self._walk(definition.selection_set, depth=1, nested=0)
 
-    def _walk(self, selections: SelectionSetNode, *, depth: int, nested: int) -> None:
+    def _walk(self, selections: SelectionSetNode, *, depth: int, nested: int, more: int = 0) -> None:
+        """`more`: how much deeper than elsewhere may be asked here."""
         self.selections += 1
         # Past every limit already: fragments, in a circle at that, could make this walk itself the attack.
-        if self.selections > MOST_SELECTIONS or depth > self._deepest:
+        if self.selections > MOST_SELECTIONS or depth > self._deepest + more:
             return
         if nested > MOST_NESTED:
             self.selections = MOST_SELECTIONS + 1
@@ -131,18 +135,20 @@ class _Shape:
         for selection in selections.selections:
             self.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
-                self._field(selection, depth=depth, nested=nested)
+                self._field(selection, depth=depth, nested=nested, more=more)
             elif isinstance(selection, InlineFragmentNode):
-                self._walk(selection.selection_set, depth=depth, nested=nested + 1)
+                self._walk(selection.selection_set, depth=depth, nested=nested + 1, more=more)
             elif isinstance(selection, FragmentSpreadNode):
                 fragment = self._fragments.get(selection.name.value)
                 if fragment is not None:
-                    self._walk(fragment.selection_set, depth=depth, nested=nested + 1)
+                    self._walk(fragment.selection_set, depth=depth, nested=nested + 1, more=more)
 
-    def _field(self, field: FieldNode, *, depth: int, nested: int) -> None:
-        self.depth = max(self.depth, depth)
+    def _field(self, field: FieldNode, *, depth: int, nested: int, more: int) -> None:
         self.aliases += field.alias is not None
         self.root_fields += depth == 1
+        if field.name.value in ("__schema", "__type"):
+            more = INTROSPECTION_DEPTH
+        deepest = depth + (field.selection_set is not None)
+        self.depth = max(self.depth, deepest - more)
         if field.selection_set is not None:
-            self.depth = max(self.depth, depth + 1)
-            self._walk(field.selection_set, depth=depth + 1, nested=nested + 1)
+            self._walk(field.selection_set, depth=depth + 1, nested=nested + 1, more=more)

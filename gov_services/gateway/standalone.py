@@ -31,17 +31,18 @@ from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequ
 from gov_services.gateway.headers import Pairs, Rule, forwarding
 from gov_services.gateway.http import before
 from gov_services.gateway.issuers import IssuedTokens
+from gov_services.gateway.labels import Labels
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.rates import LocalLimiter
-from gov_services.gateway.reloading import Reloader
 from gov_services.gateway.subscriptions import FromSubgraphs
 from gov_services.gateway.tracing import NoTraces, Traces
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import ADHOC
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.health import health
+from gov_services.kit.reloading import Reloader
 
 OPEN_LIMITS = Limits(body_bytes=1024 * 1024, tokens=20_000, depth=50, aliases=500, root_fields=200, cost=10**9)
 IMPROVING_S = 0.1
@@ -63,9 +64,10 @@ class NoTokens:
 class AnyDocument:
     """Takes any document that the supergraph can answer."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: Engine, limits: Limits, labels: Labels) -> None:
         self._engine = engine
         self._limits = limits
+        self._labels = labels
 
     def select(
         self, actor: Actor, *, document_id: str | None, text: str | None, name: str | None, headers: Mapping[str, str]
@@ -74,11 +76,12 @@ class AnyDocument:
         if text is None:
             raise BadRequest(problem="query")
         planning = self._engine.planning
-        prepared = planning.known(text, name)
+        labels = self._labels.chosen(planning.labels, actor)
+        prepared = planning.known(text, name, labels)
         if prepared is None:
             self._limits.check_shape(self._limits.check_text(text))
             try:
-                prepared = planning.prepare(text, name)
+                prepared = planning.prepare(text, name, labels)
             except NotPlanned as refused:
                 raise DocumentInvalid(problem="; ".join(error.message for error in refused.errors[:3])) from refused
         return Selected(id=ADHOC, name=ADHOC, prepared=prepared, manifest_version=0, personal_variables=False)
@@ -125,6 +128,8 @@ class Standalone:
     """Requests that one caller may make, counted in this process; 0: as many as they like."""
     rules: tuple[Rule, ...] = ()
     """Which of a client's headers go on to which subgraph."""
+    labels: Labels = field(default_factory=Labels)
+    """Which labels of progressive overrides are on for whom."""
     metrics: GatewayMetrics = field(default_factory=GatewayMetrics)
     traces: Traces = field(default_factory=NoTraces)
 
@@ -153,7 +158,7 @@ def create_standalone_app(alone: Standalone) -> Any:
     engine = Engine(planning, transports=transports(planning))
     pipeline = Pipeline(
         authenticator=alone.tokens or NoTokens(),
-        documents=AnyDocument(engine, alone.limits),
+        documents=AnyDocument(engine, alone.limits, alone.labels),
         limits=alone.limits,
         demands=Demands(engine),
         authorization=Authorization(engine),
@@ -167,8 +172,8 @@ def create_standalone_app(alone: Standalone) -> Any:
     )
     alone.metrics.show("gov_gateway_plans", "Documents whose plan is kept", lambda: len(engine.planning.documents()))
 
-    async def load(text: str) -> None:
-        made = await asyncio.to_thread(_warmed, text, engine.planning)
+    async def load() -> None:
+        made = await asyncio.to_thread(_warmed, alone.supergraph.read_text(), engine.planning)
         engine.replace(made, transports=transports(made))
 
     async def ready() -> dict[str, bool]:
@@ -176,7 +181,7 @@ def create_standalone_app(alone: Standalone) -> Any:
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        watch = asyncio.create_task(Reloader(alone.supergraph, load).run(), name="supergraph")
+        watch = asyncio.create_task(Reloader(alone.supergraph, load=load).run(), name="supergraph")
         yield
         watch.cancel()
         await asyncio.to_thread(alone.traces.close)

@@ -90,6 +90,12 @@ class Settings:
         "",
     )
     cors_origins: str = setting("GOV_CORS_ORIGINS", "Origins that browsers may call from, comma-separated", "")
+    override_labels: str = setting(
+        "GOV_OVERRIDE_LABELS",
+        "For how many callers in a hundred a field has moved that is overridden with a label: `new-register=20`; "
+        "`percent(…)` labels say so themselves",
+        "",
+    )
     metrics_address: str = setting(
         "GOV_METRICS_ADDRESS", "Where the gateway shows metrics for Prometheus: `127.0.0.1:9464`; empty: nowhere", ""
     )

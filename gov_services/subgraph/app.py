@@ -14,6 +14,7 @@ import structlog
 from gov_services.kit.assertion import ADHOC
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import Refusal, ServiceError, Unavailable
+from gov_services.kit.manifest import Manifest
 from gov_services.subgraph.assertion import AssertionRefused, AssertionVerifier
 from gov_services.subgraph.context import ReadContext, RoomServices
 from gov_services.subgraph.entrances import refuse_at
@@ -48,6 +49,10 @@ class Subgraph(Generic[Ports]):
         self._services = services
         self._clock = clock
         self._requested = RequestedCoordinates(schema._schema, schema.vocabulary)
+
+    def trust(self, manifest: Manifest) -> None:
+        """Take a newer manifest of trusted documents. Raises ManifestRefused for an older one."""
+        self._verifier.trust(manifest, now=self._clock.now())
 
     async def handle(self, body: bytes, *, assertion: str, access_token: str | None, locale: str = "zh-CN") -> bytes:
         """Answer one fetch: `body` is `{"query": …, "variables": …}`; the answer a GraphQL response. Never raises.

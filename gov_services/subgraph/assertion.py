@@ -13,7 +13,10 @@ from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.assertion import ADHOC, ISSUER, LIFETIME_S, TYPE, Assertion, AssertionMalformed
 from gov_services.kit.context import Call, Entrance, EntranceKind
 from gov_services.kit.errors import Refusal
-from gov_services.kit.manifest import Manifest
+from gov_services.kit.manifest import Manifest, ManifestRefused
+
+BEFORE_S = 120.0
+"""How long a room serves by the manifest before: gateways and rooms do not see a new one in the same moment."""
 
 
 class AssertionRefused(Refusal):
@@ -71,6 +74,18 @@ class AssertionVerifier:
         self._replays = ReplayGuard()
         self._actors: dict[str, tuple[Actor, dt.datetime]] = {}
         self.manifest = manifest
+        self._before: tuple[Manifest, dt.datetime] | None = None
+        """The manifest before, and until when a gateway may still serve by it."""
+
+    def trust(self, manifest: Manifest, *, now: dt.datetime) -> None:
+        """Take a newer manifest; the one before serves on for BEFORE_S. Raises ManifestRefused for an older one."""
+        manifest.require_not_before(self.manifest.version)
+        if manifest.version == self.manifest.version:
+            if manifest.hash != self.manifest.hash:
+                raise ManifestRefused(f"another manifest of version {manifest.version}")
+            return
+        self._before = self.manifest, now + dt.timedelta(seconds=BEFORE_S)
+        self.manifest = manifest
 
     def verify(self, *, token: str, bearer: str | None, body: bytes, document: str, now: dt.datetime) -> Call:
         """The call that the assertion `token` states. Raises AssertionRefused; each number below is one check.
@@ -99,7 +114,7 @@ class AssertionVerifier:
         # (6)
         return Call(
             actor=assertion.actor,
-            entrance=self._entrance(assertion, document),
+            entrance=self._entrance(assertion, document, now),
             now=now,
             request_id=assertion.request_id,
             locale=assertion.locale,
@@ -131,18 +146,25 @@ class AssertionVerifier:
         self._actors[bearer] = (actor, dt.datetime.fromtimestamp(claims["exp"], dt.UTC))
         return actor
 
-    def _entrance(self, assertion: Assertion, document: str) -> Entrance:
+    def _held(self, version: int, now: dt.datetime) -> Manifest:
+        """The manifest of that version. Raises AssertionRefused."""
+        if version == self.manifest.version:
+            return self.manifest
+        if self._before is not None and version == self._before[0].version and now < self._before[1]:
+            return self._before[0]
+        raise AssertionRefused("of a manifest that is not in force")
+
+    def _entrance(self, assertion: Assertion, document: str, now: dt.datetime) -> Entrance:
         if assertion.document_id == ADHOC:
             if not self._allow_adhoc or assertion.adhoc_purpose is None:
                 raise AssertionRefused("ad-hoc documents are for development")
             return Entrance(EntranceKind.DOCUMENT, ADHOC, assertion.adhoc_purpose, ADHOC, assertion.manifest_version)
-        registered = self.manifest.documents.get(assertion.document_id)
-        if registered is None or assertion.manifest_version != self.manifest.version:
+        manifest = self._held(assertion.manifest_version, now)
+        registered = manifest.documents.get(assertion.document_id)
+        if registered is None:
             raise AssertionRefused("of a document that this manifest does not hold")
         if hashlib.sha256(document.encode()).hexdigest() not in registered.fetches.get(self._subgraph, ()):
             raise AssertionRefused("not part of that document's plan")
         if assertion.actor.kind is not ActorKind.ANONYMOUS and assertion.actor.client_id not in registered.clients:
             raise AssertionRefused("of another client's document")
-        return Entrance(
-            EntranceKind.DOCUMENT, registered.name, registered.purpose, registered.id, self.manifest.version
-        )
+        return Entrance(EntranceKind.DOCUMENT, registered.name, registered.purpose, registered.id, manifest.version)

@@ -20,6 +20,7 @@ from gov_services.crypto.signing import SignatureRefused, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, create_engine
 from gov_services.kit.manifest import Manifest, signed_text
+from gov_services.kit.reloading import Reloader
 from gov_services.kit.settings import Settings
 from gov_services.subgraph.app import Subgraph
 from gov_services.subgraph.assertion import AssertionVerifier
@@ -179,6 +180,15 @@ def lay_foundation(
 @lru_cache(maxsize=2)  # rooms of one process read the same
 def _parsed(content: bytes) -> Manifest:
     return Manifest.parse(content)
+
+
+def watch_manifest(settings: Settings, load: Callable[[Manifest], Awaitable[None]]) -> Reloader:
+    """What notices another manifest or signature; `load` gets a manifest whose signature is good."""
+
+    async def reload() -> None:
+        await load(load_manifest(settings))
+
+    return Reloader(settings.graph_directory / MANIFEST, settings.runtime_directory / MANIFEST_SIGNATURE, load=reload)
 
 
 def load_manifest(settings: Settings) -> Manifest:

@@ -12,6 +12,7 @@ Ingress routes the last kind and no other.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator
@@ -31,9 +32,11 @@ from gov_services.kit.canonical import sha256
 from gov_services.kit.clock import Clock
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
 from gov_services.kit.health import database_answers, health, valkey_answers
+from gov_services.kit.manifest import Manifest
+from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import ValkeyUnavailable, unavailable_when_away
 from gov_services.subgraph.assertion import AssertionRefused
-from gov_services.subgraph.composition import Room
+from gov_services.subgraph.composition import Room, watch_manifest
 from gov_services.subgraph.entrances import EventUnknown, JobUnknown, refuse_at
 from gov_services.subgraph.gateway_refusals import LogSink
 
@@ -168,16 +171,21 @@ class RoomDoor:
         return refusals
 
 
-def create_room_app(door: RoomDoor) -> Litestar:
+def create_room_app(door: RoomDoor, settings: Settings) -> Litestar:
     """The ASGI application of a room alone."""
     room = door.room
+
+    async def trust(manifest: Manifest) -> None:
+        room.subgraph.trust(manifest)
 
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await room.start()
+        watch = asyncio.create_task(watch_manifest(settings, trust).run(), name="manifest")
         try:
             yield
         finally:
+            watch.cancel()
             await room.close()
 
     return Litestar(

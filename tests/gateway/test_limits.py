@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from front_door import FrontDoor, code_of
 from redis.asyncio import Redis
 from town import Town
 
+from gov_services.gateway.errors import TooComplex
+from gov_services.gateway.limits import Limits
 from gov_services.gateway.rates import LocalLimiter, RateLimiter
 from gov_services.kit.valkey import create_client
+from graphql import get_introspection_query
 
 
 async def test_without_valkey_signed_in_reads_go_on_and_others_wait(graph_town: Town) -> None:
@@ -44,3 +48,13 @@ def test_the_local_count_forgets_whom_it_has_not_seen_longest() -> None:
         limiter.take(caller, monotonic_s=0)
     assert limiter.take("c", monotonic_s=0) > 0
     assert limiter.take("a", monotonic_s=0) == 0
+
+
+def test_the_schema_may_be_asked_about_as_deeply_as_tools_do() -> None:
+    introspection = get_introspection_query(input_value_deprecation=True)
+
+    Limits().check_shape(Limits().check_text(introspection))
+
+    deep = "{ __schema { types " + "{ ofType " * 20 + "{ name }" + " }" * 21 + " }"
+    with pytest.raises(TooComplex):
+        Limits().check_shape(Limits().check_text(deep))

@@ -29,9 +29,9 @@ from gov_services.crypto.tokens import jwks, sign_token
 from gov_services.gateway import standalone
 from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_file
 from gov_services.gateway.metrics import metrics_app
-from gov_services.gateway.reloading import Reloader
 from gov_services.gateway.standalone import Standalone, create_standalone_app
 from gov_services.kit.errors import ServiceError
+from gov_services.kit.reloading import Reloader
 
 SUPERGRAPH = """
 schema @link(url: "https://specs.apollo.dev/link/v1.0") @link(url: "https://specs.apollo.dev/join/v0.5", for: EXECUTION)
@@ -161,13 +161,13 @@ async def test_a_changed_supergraph_is_served_and_a_bad_one_is_not(tmp_path: Pat
 async def test_a_file_is_loaded_once_for_each_change(tmp_path: Path) -> None:
     file, seen = tmp_path / "file", []
 
-    async def load(text: str) -> None:
-        seen.append(text)
-        if text == "bad":
+    async def load() -> None:
+        seen.append(file.read_text())
+        if seen[-1] == "bad":
             raise ValueError("not this one")
 
     file.write_text("first")
-    reloader = Reloader(file, load)
+    reloader = Reloader(file, load=load)
     assert not await reloader.look()
     for text, is_taken in (("second", True), ("bad", False), ("third!", True)):
         file.write_text(text)

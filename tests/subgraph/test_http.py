@@ -42,7 +42,7 @@ def door_to(town: Town, room: Room[Any], valkey: Any = None) -> httpx.AsyncClien
         clock=town.clock,
         valkey=valkey or town.valkey,
     )
-    transport = httpx.ASGITransport(app=create_room_app(door))
+    transport = httpx.ASGITransport(app=create_room_app(door, town.settings))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{room.name}.test")
 
 

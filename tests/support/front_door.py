@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,10 +36,11 @@ class FrontDoor:
         rate: RateLimiter | None = None,
         cors: str = "",
         traces: Traces | None = None,
+        graph: Path = PROJECT_ROOT / "graphql",
     ) -> None:
         settings = dataclasses.replace(
             town.settings,
-            graph_directory=PROJECT_ROOT / "graphql",
+            graph_directory=graph,
             environment="production" if production else "development",
             cors_origins=cors,
         )

@@ -36,7 +36,7 @@ from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 from gov_services.kit.manifest import FORMAT, TrustedDocument
-from gov_services.kit.settings import PROJECT_ROOT, Settings
+from gov_services.kit.settings import Settings
 from gov_services.permits.app import create_room as create_permits
 from gov_services.privacy.app import create_room as create_privacy
 from gov_services.subgraph.announcing import ANNOUNCED, Announcer
@@ -265,7 +265,7 @@ class Town:
 
 async def found_town(settings: Settings, *, clock: FrozenClock, database: Database, valkey: Redis) -> Town:
     """All rooms but payments on a migrated database, with the reviewed purposes in force."""
-    if settings.graph_directory != PROJECT_ROOT / "graphql":
+    if not (settings.graph_directory / MANIFEST).exists():
         settings.graph_directory.mkdir(parents=True, exist_ok=True)
         empty = {"format": FORMAT, "version": 1, "manifestVersion": 1, "supergraph": "", "operations": []}
         (settings.graph_directory / MANIFEST).write_text(json.dumps(empty))
