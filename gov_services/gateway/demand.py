@@ -7,7 +7,7 @@ sizedFields:)`. Objects, interfaces and unions weigh 1, scalars and enums 0, a m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ from graphql import (
 MUTATION = 10
 ASSUMED_SIZE = 10
 """How long a list is taken to be where nothing says."""
+MEASURED_EVERY = 32
 SLICING = ("first", "last")
 SIZED = ("edges", "nodes")
 
@@ -110,6 +111,8 @@ class Demand:
     `sizes`: numbers and names of variables, the largest of which says how many values there may be.
     """
 
+    key: str = ""
+    """What the answer calls the field."""
     conditions: Conditions = ALWAYS
     own: int = 0
     each: int = 0
@@ -117,10 +120,15 @@ class Demand:
     branches: list[list[Demand]] = field(default_factory=list)
     constant: int | None = None
     """The cost where no variable has a say in it, once `settle` worked it out."""
+    is_guess: bool = False
+    """Whether a list in it may be longer than it is taken to be: nothing says how long it is."""
+    asked: int = 0
+    """How often the operation was measured or could have been."""
 
     def settle(self) -> Demand:
         """Work out once what every request would work out alike."""
         parts = [item.settle() for branch in self.branches for item in branch]
+        self.is_guess = self.is_guess or any(item.is_guess for item in parts)
         is_fixed = self.conditions == ALWAYS and all(isinstance(item, int) for item in self.sizes)
         if is_fixed and all(item.constant is not None for item in parts):
             self.constant = self.estimate({})
@@ -135,11 +143,36 @@ class Demand:
         below = max([sum([item.estimate(variables) for item in branch]) for branch in self.branches], default=0)
         return self.own + self._size(variables) * (self.each + below)
 
+    def should_measure(self) -> bool:
+        """Whether the answer's own cost is worth working out: where the estimate guesses, and else now and then."""
+        self.asked += 1
+        return self.is_guess or self.asked % MEASURED_EVERY == 1
+
+    def measured(self, data: Mapping[str, Any] | None) -> int:
+        """What an answer really cost. What it does not hold costs nothing; that of a type is its dearest branch's."""
+        return max((sum(item._of(data) for item in branch) for branch in self.branches), default=0) if data else 0
+
+    def _of(self, data: Mapping[str, Any]) -> int:
+        if self.key not in data:
+            return 0
+        return self.own + sum(
+            self.each + (self.measured(value) if isinstance(value, dict) else 0) for value in _values(data[self.key])
+        )
+
     def _size(self, variables: Mapping[str, Any]) -> int:
         if self.sizes == (1,):
             return 1
         found = [item if isinstance(item, int) else variables.get(item) for item in self.sizes]
         return max((item for item in found if isinstance(item, int)), default=ASSUMED_SIZE)
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """What a field's value holds: the values of its list, however deep; nothing for null."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _values(item)
+    elif value is not None:
+        yield value
 
 
 class Demands:
@@ -195,6 +228,8 @@ class _Compiler:
             sizes = above[1]
         given = {argument.name.value for argument in node.arguments or ()}
         return Demand(
+            key=item.key,
+            is_guess=_is_list(item.type) and not sizes,
             conditions=item.conditions,
             own=sum(self._weights.arguments.get((*key, name), 0) for name in given),
             each=self._weights.of_value(owner.name, item.name, item.type),

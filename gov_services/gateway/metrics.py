@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from gov_services.federation.transports import (
     Streams,
@@ -57,6 +57,7 @@ class GatewayMetrics:
         self.in_flight = 0
         self._requests: dict[tuple[str, str], _Times] = {}
         self._fetches: dict[tuple[str, str], _Times] = {}
+        self._costs: dict[str, tuple[int, int]] = {}
         self._shown: list[tuple[str, str, Callable[[], float]]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -80,6 +81,12 @@ class GatewayMetrics:
             found = self._requests.setdefault((document, code), _Times())
         found.observe(seconds)
 
+    def cost(self, document: str, *, estimated: int, measured: int) -> None:
+        """An answer was measured; the sums of both, side by side, say how good the estimate is."""
+        if document in self._costs or len(self._costs) < MOST_CHILDREN:
+            before = self._costs.get(document, (0, 0))
+            self._costs[document] = before[0] + estimated, before[1] + measured
+
     def fetched(self, subgraph: str, outcome: str, seconds: float) -> None:
         """A subgraph answered, or did not."""
         found = self._fetches.get((subgraph, outcome))
@@ -97,6 +104,13 @@ class GatewayMetrics:
             for values, item in times.items():
                 family.add_metric(values, item.buckets(), item.sum_s)
             yield family
+        for place, kind in enumerate(("estimated", "measured")):
+            counter = CounterMetricFamily(
+                f"gov_gateway_cost_{kind}", f"Cost of answers that were measured, as {kind}", labels=("document",)
+            )
+            for document, sums in self._costs.items():
+                counter.add_metric((document,), sums[place])
+            yield counter
         for name, meaning, read in self._shown:
             yield GaugeMetricFamily(name, meaning, value=read())
 

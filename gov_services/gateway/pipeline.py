@@ -19,7 +19,7 @@ from gov_services.federation.planning import Prepared
 from gov_services.federation.transports import SubgraphResponse
 from gov_services.gateway.authenticate import bearer_of
 from gov_services.gateway.authorization import Authorization
-from gov_services.gateway.demand import Demands
+from gov_services.gateway.demand import Demand, Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import (
     MethodNotAllowed,
@@ -68,6 +68,9 @@ class Admitted(NamedTuple):
     call: GatewayCall
     denied: list[dict[str, Any]]
     """Errors of the fields that the caller may not read, which are not asked for."""
+    cost: int
+    """What it was taken to cost."""
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,10 @@ class CountsRequests(Protocol):
         """Count one request. Raises TooManyRequests, LimitsUnavailable."""
         ...
 
+    def owe(self, actor: Actor, *, address: str, cost: int) -> None:
+        """Its answer cost so much more than was taken."""
+        ...
+
 
 class Watches(Protocol):
     """Is told of each request: counts it, times it."""
@@ -117,6 +124,10 @@ class Watches(Protocol):
 
     def end(self, document: str, code: str, seconds: float) -> None:
         """It was answered. `document` is a registered name, or empty where none was found."""
+        ...
+
+    def cost(self, document: str, *, estimated: int, measured: int) -> None:
+        """An answer was measured."""
         ...
 
 
@@ -223,14 +234,23 @@ class Pipeline:
             about=event.about if event is not None else None,
             **_stated(actor, request.headers),
         )
-        return Admitted(prepared, inputs, call, denied)
+        return Admitted(prepared, inputs, call, denied, cost, request.address)
 
     async def execute(self, admitted: Admitted, *, event: Event | None = None) -> GraphQLAnswer:
         """The answer to a request that was let in; with `event` to that one of a subscription. Raises TookTooLong."""
         call = admitted.call
         with self._traces.stage("execute"):
             result = await self._executed(admitted, event)
+        demand = self._demands.of(call.document.prepared)
+        if demand.should_measure():
+            self._measure(demand, admitted, result)
         return answer_of(result, locale=call.locale, request_id=call.request_id, masks=self._masks)
+
+    def _measure(self, demand: Demand, admitted: Admitted, result: ExecutionResult) -> None:
+        call, measured = admitted.call, demand.measured(result.data)
+        self._watch.cost(call.document.name, estimated=admitted.cost, measured=measured)
+        if measured > admitted.cost:
+            self._rate.owe(call.actor, address=admitted.address, cost=measured - admitted.cost)
 
     async def _executed(self, admitted: Admitted, event: Event | None) -> ExecutionResult:
         try:

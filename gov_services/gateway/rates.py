@@ -69,11 +69,11 @@ class LeasedBudget:
         else:
             self._leases.move_to_end(caller)
         if monotonic_s - lease.since_s >= LEASE_S:
-            lease.units = lease.block = 0
+            lease.units, lease.block = min(lease.units, 0), 0  # a debt stays
         if lease.units >= units:
             lease.units -= units
             return 0.0
-        least = min(units, self._burst) - lease.units
+        least = min(min(units, self._burst) - lease.units, self._burst)
         block = max(least, min(self._largest, lease.block * 2))
         arguments = [self._interval_us, self._burst_us, least, block]
         leased, wait_us = await self._script(keys=[f"{self._name}:{{{caller}}}"], args=arguments)
@@ -82,6 +82,12 @@ class LeasedBudget:
         lease.units = max(0, lease.units + int(leased) - units)
         lease.block, lease.since_s = block, monotonic_s
         return 0.0
+
+    def owe(self, caller: str, units: int) -> None:
+        """Note that a caller used more than they took: they pay with what they take next."""
+        lease = self._leases.get(caller)
+        if lease is not None:
+            lease.units = max(lease.units - units, -self._burst)
 
 
 class RateLimiter:
@@ -102,7 +108,7 @@ class RateLimiter:
 
     async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float, cost: int = 0) -> None:
         """Count one request. Raises TooManyRequests; LimitsUnavailable where nothing may go uncounted."""
-        caller = f"{actor.ref}:{actor.id}" if actor.kind is not ActorKind.ANONYMOUS else f"address:{address}"
+        caller = _caller(actor, address)
         try:
             wait_s = await self._requests.take(caller, 1, monotonic_s=monotonic_s)
             if wait_s == 0 and cost > 0:
@@ -115,6 +121,14 @@ class RateLimiter:
             wait_s = self._local.take(caller, monotonic_s=monotonic_s)
         if wait_s > 0:
             raise TooManyRequests(retry_after_s=math.ceil(wait_s))
+
+    def owe(self, actor: Actor, *, address: str, cost: int) -> None:
+        """See gateway.pipeline.CountsRequests."""
+        self._costs.owe(_caller(actor, address), cost)
+
+
+def _caller(actor: Actor, address: str) -> str:
+    return f"{actor.ref}:{actor.id}" if actor.kind is not ActorKind.ANONYMOUS else f"address:{address}"
 
 
 class LocalLimiter:

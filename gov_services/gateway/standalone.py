@@ -110,11 +110,17 @@ class LocalRate:
         if wait_s > 0:
             raise TooManyRequests(retry_after_s=math.ceil(wait_s))
 
+    def owe(self, actor: Actor, *, address: str, cost: int) -> None:
+        """Cost is not counted."""
+
 
 class NoRate:
     """Counts nobody."""
 
     async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float, cost: int = 0) -> None:
+        """See gateway.pipeline.CountsRequests."""
+
+    def owe(self, actor: Actor, *, address: str, cost: int) -> None:
         """See gateway.pipeline.CountsRequests."""
 
 

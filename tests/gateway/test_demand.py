@@ -104,3 +104,38 @@ def test_nested_lists_of_the_largest_size_are_refused_without_being_walked(deman
     cost = demands.of(demands._engine.planning.prepare(text)).estimate({"n": 2**31 - 1})
     with pytest.raises(TooComplex):
         Limits().check_cost(cost)
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "cost"),
+    [
+        ("{ street { name } }", None, 0),
+        ("{ street { name } }", {"street": None}, 0),
+        ("{ s: street { name stamp } }", {"s": {"name": "x", "stamp": "y"}}, 3),
+        (
+            "{ streets { name houses { number } } }",
+            {"streets": [{"name": "x", "houses": [{"number": 1}] * 30}] * 2},
+            62,
+        ),
+        ("{ streets { name } }", {"streets": []}, 0),
+        ("{ found(text: $text) { name } }", {"found": None}, 3),
+        (
+            "{ place { ... on Park { house { number } } ... on Street { name } } }",
+            {"place": {"house": {"number": 1}}},
+            2,
+        ),
+        ("mutation { rename { name } }", {"rename": {"name": "x"}}, MUTATION + 1),
+    ],
+)
+def test_what_an_answer_really_cost(demands: Demands, text: str, data: dict[str, Any] | None, cost: int) -> None:
+    prepared = demands._planning.prepare(text.replace("{ found", "query($text: String) { found"))
+
+    assert demands.of(prepared).measured(data) == cost
+
+
+def test_where_the_estimate_guesses_every_answer_is_measured_and_elsewhere_one_now_and_then(demands: Demands) -> None:
+    guessed = demands.of(demands._planning.prepare("{ streets { name } }"))
+    known = demands.of(demands._planning.prepare("{ ten { name } listed { edges { node { name } } } }"))
+
+    assert [guessed.should_measure() for _ in range(40)] == [True] * 40
+    assert sum(known.should_measure() for _ in range(64)) == 2

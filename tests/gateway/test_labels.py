@@ -1,4 +1,4 @@
-"""Labels of progressive overrides: the same for a caller each time, on for so many callers, and the plan that follows."""
+"""Labels of progressive overrides: the same for a caller each time, on for so many callers, and the plan to it."""
 
 from __future__ import annotations
 

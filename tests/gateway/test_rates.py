@@ -6,10 +6,13 @@ import asyncio
 import time
 
 import pytest
+from front_door import FrontDoor
 from redis.asyncio import Redis
 
+from gov_services.gateway import demand
 from gov_services.gateway.errors import TooManyRequests
 from gov_services.gateway.rates import LEASE_S, LeasedBudget, RateLimiter
+from gov_services.gateway.standalone import NoRate
 from gov_services.kit.actor import Actor, ActorKind
 
 pytestmark = pytest.mark.untraced
@@ -73,3 +76,48 @@ async def test_cost_is_a_budget_beside_the_requests(valkey: Redis) -> None:
     with pytest.raises(TooManyRequests) as refused:
         await rate.take(bank, address="", is_query=True, monotonic_s=1, cost=30)
     assert 1 <= refused.value.retry_after_s <= 3
+
+
+async def test_who_used_more_than_they_took_pays_with_what_they_take_next(valkey: Redis) -> None:
+    budget = LeasedBudget(valkey, "owed", per_second=10, burst=100, largest=10)
+    assert await budget.take("caller", 10, monotonic_s=0) == 0
+    budget.owe("caller", 80)
+    budget.owe("nobody", 80)
+
+    assert await budget.take("caller", 10, monotonic_s=0) == 0  # 10 of the 100 left, 80 owed
+    wait_s = await budget.take("caller", 10, monotonic_s=5)
+
+    assert 0 < wait_s <= 1.1
+
+
+async def test_a_debt_is_no_more_than_a_burst(valkey: Redis) -> None:
+    budget = LeasedBudget(valkey, "deep", per_second=1_000, burst=100, largest=10)
+    await budget.take("caller", 1, monotonic_s=0)
+    budget.owe("caller", 10**9)
+    await asyncio.sleep(0.2)
+
+    assert await budget.take("caller", 1, monotonic_s=2) == 0
+
+
+@pytest.mark.parametrize("assumed", [10, 0])
+async def test_an_answer_is_measured_and_what_it_cost_beyond_the_estimate_is_owed(
+    door: FrontDoor, monkeypatch: pytest.MonkeyPatch, assumed: int
+) -> None:
+    owed: list[int] = []
+
+    class Counting(NoRate):
+        def owe(self, actor: Actor, *, address: str, cost: int) -> None:
+            owed.append(cost)
+
+    monkeypatch.setattr(demand, "ASSUMED_SIZE", assumed)
+    counted = FrontDoor(door.town, rate=Counting())
+    query = f"query Assuming{assumed} {{ services {{ code documents {{ kind }} }} }}"
+    response = await counted.post({"query": query}, gov_purpose="catalogue")
+    await counted.http.aclose()
+
+    services = response.json()["data"]["services"]
+    real = len(services) + sum(len(item["documents"]) for item in services)
+    told = counted.gateway.metrics.text().decode()
+    assert f'gov_gateway_cost_measured_total{{document="adhoc"}} {real}.0' in told
+    assert f'gov_gateway_cost_estimated_total{{document="adhoc"}} {assumed * (1 + assumed)}.0' in told
+    assert owed == ([] if assumed else [real])

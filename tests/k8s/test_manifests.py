@@ -230,7 +230,7 @@ def test_nothing_passes_that_no_policy_names(rendered: Rendered) -> None:
         "from-callers": set(SUBGRAPHS),
         "to-rooms": {"gateway", "worker"},
         "to-database": {*SUBGRAPHS, "log", "worker", "migration"},
-        "to-valkey": {"gateway", *SUBGRAPHS},
+        "to-valkey": {"gateway", "worker", *SUBGRAPHS},
         "to-providers": {"identity", "payments"},
     }
     assert "192.0.2." not in yaml.dump(list(rendered.policies.values())), "an overlay gives the networks"
@@ -281,7 +281,7 @@ def test_each_mounts_its_own_secrets_and_no_others(rendered: Rendered) -> None:
         for name, pod in rendered.pods.items()
     }
     own = {name: {f"gov-{name}-keys"} for name in rendered.pods}
-    for name in SCALED:
+    for name in {*SCALED, "worker"}:
         own[name].add("gov-valkey")
     own["migration"].add("gov-database")
 
@@ -318,7 +318,7 @@ def test_the_product_knows_every_setting_it_is_given(rendered: Rendered) -> None
 
         assert settings.environment == "production"
         assert {key for key in given if key.endswith("_FILE")} == {
-            *(["VALKEY_URL_FILE"] if name in SCALED else []),
+            *(["VALKEY_URL_FILE"] if name in {*SCALED, "worker"} else []),
             *(["DATABASE_URL_FILE"] if name == "migration" else []),
         }
         assert bool(settings.database_url) == (name not in ("gateway", "migration"))
