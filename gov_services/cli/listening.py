@@ -119,6 +119,7 @@ async def served(
         ws=WebSocketsSansIOProtocol,
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,
+        server_header=False,
         http=BoundedHttp,
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_S,

@@ -73,7 +73,7 @@ class HttpClient:
         pool = self._pool(endpoint)
         request = endpoint.request(headers, body)
         ends_at = time.monotonic() + deadline_s
-        connection = await self._take(pool, ends_at, is_safe=is_safe)
+        connection = pool.idle(is_safe=is_safe) or await self._take(pool, ends_at, is_safe=is_safe)
         was_used = connection.used
         try:
             return await self._exchange(pool, connection, request, most_bytes, ends_at)
@@ -85,9 +85,6 @@ class HttpClient:
         return await self._exchange(pool, connection, request, most_bytes, ends_at)
 
     async def _take(self, pool: _Pool, ends_at: float, *, is_safe: bool) -> Connection:
-        connection = pool.idle(is_safe=is_safe)
-        if connection is not None:
-            return connection
         try:
             async with asyncio.timeout(ends_at - time.monotonic()) as limit:
                 return await pool.take(is_safe=is_safe)

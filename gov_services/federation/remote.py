@@ -39,8 +39,27 @@ class RemotePolicy:
 class _Shared:
     """A read on its way, for whoever asks the same meanwhile."""
 
+    __slots__ = ("_waiting", "failed", "found")
+
     def __init__(self) -> None:
-        self.ended: asyncio.Future[HttpAnswer | None] | None = None
+        self.found: HttpAnswer | None = None
+        self.failed: HttpFailed | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def answer(self) -> HttpAnswer | None:
+        """What came of it; None where whoever had asked gave up. Raises HttpFailed."""
+        waiting = asyncio.get_running_loop().create_future()  # of one's own: who gives up takes nothing from others
+        self._waiting.append(waiting)
+        await waiting
+        if self.failed is not None:
+            raise self.failed
+        return self.found
+
+    def tell(self) -> None:
+        """It is over."""
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
 
 
 class RemoteSubgraph:
@@ -68,40 +87,29 @@ class RemoteSubgraph:
         """See federation.transports.Transport. Raises SubgraphUnavailable."""
         is_read = request.operation_kind != "mutation"
         try:
-            if is_read and self._policy.shares:
-                answer = await self._ask_once(request.body, self._headers(context, request))
-            else:
+            if not is_read or not self._policy.shares:
                 answer = await self._ask(request.body, lambda: self._headers(context, request), is_read=is_read)
+                return self._decode(answer)
+            headers = self._headers(context, request)
+            key = request.body, headers
+            while (known := self._on_their_way.get(key)) is not None:
+                # The very same is on its way: its answer is ours too.
+                found = await known.answer()
+                if found is not None:
+                    return self._decode(found)
+                # Who had asked gave up: nothing is known, and the first of the others asks.
+            mine = self._on_their_way[key] = _Shared()
+            try:
+                answer = mine.found = await self._ask(request.body, lambda: headers, is_read=True)
+            except HttpFailed as failed:
+                mine.failed = failed
+                raise
+            finally:
+                del self._on_their_way[key]
+                mine.tell()
         except HttpFailed as failed:
             raise SubgraphUnavailable(self._name) from failed
         return self._decode(answer)
-
-    async def _ask_once(self, body: bytes, headers: Headers) -> HttpAnswer:
-        """The answer to a read; where the very same is on its way, that one's."""
-        key = body, headers
-        while (known := self._on_their_way.get(key)) is not None:
-            if known.ended is None:
-                known.ended = asyncio.get_running_loop().create_future()
-            found = await asyncio.shield(known.ended)
-            if found is not None:
-                return found
-            # Who had asked gave up: nothing is known, and the first of the others asks.
-        mine = self._on_their_way[key] = _Shared()
-        answer, failed = None, None
-        try:
-            answer = await self._ask(body, lambda: headers, is_read=True)
-            return answer
-        except HttpFailed as problem:
-            failed = problem
-            raise
-        finally:
-            del self._on_their_way[key]
-            if mine.ended is not None:
-                if failed is not None:
-                    mine.ended.set_exception(failed)
-                    mine.ended.exception()  # others may have given up too: nobody need fetch it
-                else:
-                    mine.ended.set_result(answer)
 
     async def _ask(self, body: bytes, headers: Callable[[], Headers], *, is_read: bool) -> HttpAnswer:
         """One request, and for a read others after it, all within the deadline. Raises HttpFailed."""

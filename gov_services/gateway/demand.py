@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gov_services.federation.engine import Engine
-from gov_services.federation.planner.conditions import ALWAYS, Conditions, hold
+from gov_services.federation.planner.conditions import ALWAYS, Conditions, hold, variables_of
 from gov_services.federation.planning import Prepared
 from gov_services.federation.projection import OutputField, Owner, Projector, Shape
 from gov_services.federation.supergraph import Supergraph
@@ -38,6 +38,7 @@ MUTATION = 10
 ASSUMED_SIZE = 10
 """How long a list is taken to be where nothing says."""
 MEASURED_EVERY = 32
+MOST_KNOWN = 256
 SLICING = ("first", "last")
 SIZED = ("edges", "nodes")
 
@@ -122,12 +123,18 @@ class Demand:
     """The cost where no variable has a say in it, once `settle` worked it out."""
     is_guess: bool = False
     """Whether a list in it may be longer than it is taken to be: nothing says how long it is."""
+    names: tuple[str, ...] = ()
+    """The variables that have a say in it."""
+    known: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    """What it costs with their values, as far as they came."""
     asked: int = 0
     """How often the operation was measured or could have been."""
 
     def settle(self) -> Demand:
         """Work out once what every request would work out alike."""
         parts = [item.settle() for branch in self.branches for item in branch]
+        names = {item for item in self.sizes if isinstance(item, str)} | variables_of(self.conditions)
+        self.names = tuple(sorted(names.union(*(item.names for item in parts))))
         self.is_guess = self.is_guess or any(item.is_guess for item in parts)
         is_fixed = self.conditions == ALWAYS and all(isinstance(item, int) for item in self.sizes)
         if is_fixed and all(item.constant is not None for item in parts):
@@ -138,6 +145,18 @@ class Demand:
         """The most that it may cost with these (coerced) variables."""
         if self.constant is not None:
             return self.constant
+        key = tuple([variables.get(name) for name in self.names])
+        try:
+            found = self.known.get(key)
+        except TypeError:  # a list or an object, which has no hash
+            return self._work_out(variables)
+        if found is None:
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            found = self.known[key] = self._work_out(variables)
+        return found
+
+    def _work_out(self, variables: Mapping[str, Any]) -> int:
         if self.conditions != ALWAYS and not hold(self.conditions, variables):
             return 0
         below = max([sum([item.estimate(variables) for item in branch]) for branch in self.branches], default=0)

@@ -11,7 +11,7 @@ from gov_services.gateway.errors import UNAVAILABLE_CODES
 from gov_services.kit.errors import ServiceError, Unauthenticated
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)  # a frozen one takes thrice as long to make
 class GraphQLRequest:
     """What a client asks, once HTTP is taken off."""
 
@@ -27,7 +27,7 @@ class GraphQLRequest:
     locale: str = "zh-CN"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class GraphQLAnswer:
     """What the client gets, before HTTP is put on."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import re
 import time
@@ -37,6 +36,7 @@ from gov_services.gateway.tracing import NoTraces, Traces
 from gov_services.gateway.transport import GatewayCall
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import Clock
+from gov_services.kit.deadlines import Deadlines
 from gov_services.kit.errors import ServiceError, Unavailable
 from gov_services.kit.ids import new_id
 from graphql import VariableDefinitionNode
@@ -156,6 +156,7 @@ class Pipeline:
     ) -> None:
         self._watch = watch
         self._traces = traces or NoTraces()
+        self._deadlines = Deadlines()
         self._masks = masks
         self._authenticator = authenticator
         self._documents = documents
@@ -254,7 +255,7 @@ class Pipeline:
 
     async def _executed(self, admitted: Admitted, event: Event | None) -> ExecutionResult:
         try:
-            async with asyncio.timeout(self._limits.request_s) as limit:
+            with self._deadlines.within(self._limits.request_s) as limit:
                 return await self._engine.execute(
                     admitted.prepared,
                     inputs=admitted.inputs,
@@ -263,7 +264,7 @@ class Pipeline:
                     event=event.response if event is not None else None,
                 )
         except TimeoutError:
-            if limit.expired():
+            if limit.has_passed:
                 raise TookTooLong from None
             raise
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from gov_services.kit.errors import LOCALES
 
 
+@lru_cache(1024)
 def negotiate_locale(accept_language: str) -> str:
     """The locale that the client likes best among ours; Chinese where it does not say."""
     ranked = []

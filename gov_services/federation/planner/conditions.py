@@ -50,6 +50,11 @@ def hold(conditions: Conditions, variables: Mapping[str, object]) -> bool:
     return any(all(bool(variables.get(name)) is wanted for name, wanted in clause) for clause in conditions)
 
 
+def variables_of(conditions: Conditions) -> set[str]:
+    """The variables that have a say in them."""
+    return {name for clause in conditions for name, _ in clause}
+
+
 def in_order(conditions: Conditions) -> list[list[tuple[str, bool]]]:
     """The clauses in one order, for texts that must not change from run to run."""
     return sorted(sorted(clause) for clause in conditions)
