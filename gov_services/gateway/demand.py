@@ -37,7 +37,8 @@ from graphql import (
 MUTATION = 10
 ASSUMED_SIZE = 10
 """How long a list is taken to be where nothing says."""
-MEASURED_EVERY = 32
+MEASURED_OF = 32
+"""One of so many answers is measured, at random: to walk through every one would cost more than to make it."""
 MOST_KNOWN = 256
 SLICING = ("first", "last")
 SIZED = ("edges", "nodes")
@@ -121,21 +122,16 @@ class Demand:
     branches: list[list[Demand]] = field(default_factory=list)
     constant: int | None = None
     """The cost where no variable has a say in it, once `settle` worked it out."""
-    is_guess: bool = False
-    """Whether a list in it may be longer than it is taken to be: nothing says how long it is."""
     names: tuple[str, ...] = ()
     """The variables that have a say in it."""
     known: dict[tuple[Any, ...], int] = field(default_factory=dict)
     """What it costs with their values, as far as they came."""
-    asked: int = 0
-    """How often the operation was measured or could have been."""
 
     def settle(self) -> Demand:
         """Work out once what every request would work out alike."""
         parts = [item.settle() for branch in self.branches for item in branch]
         names = {item for item in self.sizes if isinstance(item, str)} | variables_of(self.conditions)
         self.names = tuple(sorted(names.union(*(item.names for item in parts))))
-        self.is_guess = self.is_guess or any(item.is_guess for item in parts)
         is_fixed = self.conditions == ALWAYS and all(isinstance(item, int) for item in self.sizes)
         if is_fixed and all(item.constant is not None for item in parts):
             self.constant = self.estimate({})
@@ -161,11 +157,6 @@ class Demand:
             return 0
         below = max([sum([item.estimate(variables) for item in branch]) for branch in self.branches], default=0)
         return self.own + self._size(variables) * (self.each + below)
-
-    def should_measure(self) -> bool:
-        """Whether the answer's own cost is worth working out: where the estimate guesses, and else now and then."""
-        self.asked += 1
-        return self.is_guess or self.asked % MEASURED_EVERY == 1
 
     def measured(self, data: Mapping[str, Any] | None) -> int:
         """What an answer really cost. What it does not hold costs nothing; that of a type is its dearest branch's."""
@@ -248,7 +239,6 @@ class _Compiler:
         given = {argument.name.value for argument in node.arguments or ()}
         return Demand(
             key=item.key,
-            is_guess=_is_list(item.type) and not sizes,
             conditions=item.conditions,
             own=sum(self._weights.arguments.get((*key, name), 0) for name in given),
             each=self._weights.of_value(owner.name, item.name, item.type),

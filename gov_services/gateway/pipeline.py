@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +19,7 @@ from gov_services.federation.planning import Prepared
 from gov_services.federation.transports import SubgraphResponse
 from gov_services.gateway.authenticate import bearer_of
 from gov_services.gateway.authorization import Authorization
-from gov_services.gateway.demand import Demand, Demands
+from gov_services.gateway.demand import MEASURED_OF, Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.errors import (
     MethodNotAllowed,
@@ -242,16 +243,17 @@ class Pipeline:
         call = admitted.call
         with self._traces.stage("execute"):
             result = await self._executed(admitted, event)
-        demand = self._demands.of(call.document.prepared)
-        if demand.should_measure():
-            self._measure(demand, admitted, result)
+        if random.random() * MEASURED_OF < 1:  # noqa: S311  no secret
+            self._measure(admitted, result)
         return answer_of(result, locale=call.locale, request_id=call.request_id, masks=self._masks)
 
-    def _measure(self, demand: Demand, admitted: Admitted, result: ExecutionResult) -> None:
-        call, measured = admitted.call, demand.measured(result.data)
+    def _measure(self, admitted: Admitted, result: ExecutionResult) -> None:
+        """What the answer cost. What it cost beyond its estimate is owed for those that are not measured too."""
+        call = admitted.call
+        measured = self._demands.of(call.document.prepared).measured(result.data)
         self._watch.cost(call.document.name, estimated=admitted.cost, measured=measured)
         if measured > admitted.cost:
-            self._rate.owe(call.actor, address=admitted.address, cost=measured - admitted.cost)
+            self._rate.owe(call.actor, address=admitted.address, cost=(measured - admitted.cost) * MEASURED_OF)
 
     async def _executed(self, admitted: Admitted, event: Event | None) -> ExecutionResult:
         try:

@@ -131,11 +131,3 @@ def test_what_an_answer_really_cost(demands: Demands, text: str, data: dict[str,
     prepared = demands._planning.prepare(text.replace("{ found", "query($text: String) { found"))
 
     assert demands.of(prepared).measured(data) == cost
-
-
-def test_where_the_estimate_guesses_every_answer_is_measured_and_elsewhere_one_now_and_then(demands: Demands) -> None:
-    guessed = demands.of(demands._planning.prepare("{ streets { name } }"))
-    known = demands.of(demands._planning.prepare("{ ten { name } listed { edges { node { name } } } }"))
-
-    assert [guessed.should_measure() for _ in range(40)] == [True] * 40
-    assert sum(known.should_measure() for _ in range(64)) == 2
