@@ -27,7 +27,7 @@ HEADER_BYTES = 16_384
 CONNECTIONS = 5_000
 MESSAGE_BYTES = 1024 * 1024
 """Of a WebSocket message, before the application sees it; its own bounds are smaller."""
-GC_THRESHOLD = 10_000
+GC_THRESHOLD = 100_000
 """New objects before the collector looks at the youngest; a request makes a thousand or two."""
 THREADS = 4
 Command = TypeVar("Command", bound=Callable[..., Any])

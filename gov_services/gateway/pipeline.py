@@ -39,7 +39,7 @@ from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import Clock
 from gov_services.kit.deadlines import Deadlines
 from gov_services.kit.errors import ServiceError, Unavailable
-from gov_services.kit.ids import new_id
+from gov_services.kit.ids import new_request_id
 from graphql import VariableDefinitionNode
 
 _DOCUMENT_ID = re.compile("[0-9a-f]{64}")
@@ -54,7 +54,7 @@ class Attempt:
     def __init__(self, request: GraphQLRequest, now: dt.datetime) -> None:
         self.request = request
         self.now = now
-        self.request_id = str(new_id(now))
+        self.request_id = new_request_id(now)
         self.actor: Actor = ANONYMOUS
         self.counted = False
         self.document = self.kind = ""

@@ -15,15 +15,16 @@ SWEEP_S = 0.1
 class Deadline:
     """One block's. `with` it; TimeoutError is raised in its place when the block was ended for it."""
 
-    __slots__ = ("_all", "_cancelling", "_task", "at", "has_passed")
+    __slots__ = ("_all", "_cancelling", "_loop", "_task", "at", "has_passed")
 
-    def __init__(self, all_: dict[int, Deadline], at: float) -> None:
+    def __init__(self, all_: dict[int, Deadline], at: float, loop: asyncio.AbstractEventLoop) -> None:
         self._all = all_
+        self._loop = loop
         self.at = at
         self.has_passed = False
 
     def __enter__(self) -> Deadline:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
         self._all[id(self)] = self
@@ -44,23 +45,29 @@ class Deadline:
 
 
 class Deadlines:
-    """Those of one event loop, which may be another one later: the timer runs while there is something to watch."""
+    """Those of one event loop; of another one once that is closed. The timer runs while there is something to watch."""
 
     def __init__(self) -> None:
         self._all: dict[int, Deadline] = {}
-        self._sweep: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._was_used = False
 
     def within(self, seconds: float) -> Deadline:
         """A block that is ended after so long. Raises TimeoutError at its end then."""
-        if not self._all:
-            # The last timer may have died with its loop.
-            if self._sweep is not None:
-                self._sweep.cancel()
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._look)
-        return Deadline(self._all, time.monotonic() + seconds)
+        self._was_used = True
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            loop = self._loop = asyncio.get_running_loop()
+            loop.call_later(SWEEP_S, self._look)
+        return Deadline(self._all, time.monotonic() + seconds, loop)
 
     def _look(self) -> None:
         now = time.monotonic()
         for item in [item for item in self._all.values() if now >= item.at and not item.has_passed]:
             item.end()
-        self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._look) if self._all else None
+        assert self._loop is not None
+        if self._all or self._was_used:
+            self._was_used = False
+            self._loop.call_later(SWEEP_S, self._look)
+        else:
+            self._loop = None
