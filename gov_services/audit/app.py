@@ -22,9 +22,9 @@ from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import LAG_LIMIT_S
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock, SystemClock
-from gov_services.kit.database import Database
+from gov_services.kit.database import Database, database_answers
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
-from gov_services.kit.health import database_answers, health
+from gov_services.kit.health import health
 from gov_services.kit.locales import negotiate_locale
 from gov_services.kit.settings import Settings
 

@@ -22,11 +22,11 @@ from gov_services.gateway.app import create_gateway, over_http
 from gov_services.gateway.metrics import GatewayMetrics
 from gov_services.gateway.refusals import HttpRefusalSink
 from gov_services.kit.clock import SystemClock
-from gov_services.kit.database import Database
-from gov_services.kit.health import database_answers, health, valkey_answers
+from gov_services.kit.database import Database, database_answers
+from gov_services.kit.health import health
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
-from gov_services.kit.valkey import create_client
+from gov_services.kit.valkey import create_client, valkey_answers
 from gov_services.subgraph.announcing import Announcer
 from gov_services.subgraph.composition import load_manifest, watch_manifest
 from gov_services.subgraph.http import LOGS_FOR_THE_GATEWAY, RoomDoor, create_room_app

@@ -14,11 +14,11 @@ from gov_services.audit.app import Audit, create_audit
 from gov_services.cli.rooms import SUBGRAPHS, room_factory
 from gov_services.gateway.app import Gateway, create_gateway, in_process
 from gov_services.kit.clock import Clock, SystemClock
-from gov_services.kit.database import Database
-from gov_services.kit.health import database_answers, health, valkey_answers
+from gov_services.kit.database import Database, database_answers
+from gov_services.kit.health import health
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
-from gov_services.kit.valkey import create_client
+from gov_services.kit.valkey import create_client, valkey_answers
 from gov_services.subgraph.announcing import Announcer
 from gov_services.subgraph.composition import Room, load_manifest, watch_manifest
 from gov_services.subgraph.gateway_refusals import LogSink

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from gov_services.gateway.events import FindsEvents
 from gov_services.gateway.http import GraphQLEndpoint, either
 from gov_services.gateway.limits import Limits
-from gov_services.gateway.live import FindsEvents
 from gov_services.gateway.metrics import GatewayMetrics
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.subscriptions import Subscriptions

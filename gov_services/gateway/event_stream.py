@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import structlog
 
-from gov_services.gateway.live import LiveUnavailable
+from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.messages import GraphQLAnswer
 from gov_services.gateway.subscriptions import Ended, Subscription
 from gov_services.kit.errors import Unauthenticated

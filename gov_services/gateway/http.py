@@ -20,7 +20,7 @@ from gov_services.gateway.errors import (
     UnsupportedMediaType,
 )
 from gov_services.gateway.event_stream import EVENT_STREAM, Streams
-from gov_services.gateway.live import LiveUnavailable
+from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.messages import GraphQLAnswer, GraphQLRequest
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.subscriptions import Subscription, Subscriptions

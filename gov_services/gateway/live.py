@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, ClassVar, Protocol
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -16,9 +16,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.pipeline import Admitted, Event
 from gov_services.kit.actor import ActorKind
-from gov_services.kit.errors import Unauthenticated, Unavailable
+from gov_services.kit.errors import Unauthenticated
 from gov_services.kit.live import channel_of
 from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, SelectionSetNode
 
@@ -30,36 +31,6 @@ AGAIN_S = 0.5
 _OURS = "live"
 """A channel that nobody tells anything on: it keeps the connection in the state that the others are added in."""
 _log = structlog.get_logger("gov_services.gateway")
-
-
-class LiveUnavailable(Unavailable):
-    """Changes may have been missed. Whoever listened has to ask how things stand, and listen anew."""
-
-    code = "SERVICE_UNAVAILABLE"
-    messages: ClassVar[dict[str, str]] = {
-        "zh-CN": "实时推送暂时不可用,请重新订阅。",
-        "en": "Changes cannot be told for the moment. Please subscribe again.",
-    }
-
-
-class EventStream(Protocol):
-    """The events of one subscription, until it is closed."""
-
-    async def next(self) -> Event | None:
-        """The next event; None where there will be no more. Raises ServiceError where some were missed."""
-        ...
-
-    async def aclose(self) -> None:
-        """Listen no more."""
-        ...
-
-
-class FindsEvents(Protocol):
-    """Where the events of subscriptions come from."""
-
-    async def open(self, admitted: Admitted) -> EventStream:
-        """Listen from now on. Raises ServiceError."""
-        ...
 
 
 class Waiting:

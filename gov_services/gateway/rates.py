@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gov_services.gateway.errors import LimitsUnavailable, TooManyRequests
+from gov_services.gateway.local_rates import LocalLimiter
 from gov_services.kit.actor import Actor, ActorKind
 
 MOST_CALLERS = 50_000
@@ -129,25 +130,3 @@ class RateLimiter:
 
 def _caller(actor: Actor, address: str) -> str:
     return f"{actor.ref}:{actor.id}" if actor.kind is not ActorKind.ANONYMOUS else f"address:{address}"
-
-
-class LocalLimiter:
-    """The same rule within one process, for so many callers; the longest unseen is forgotten first."""
-
-    def __init__(self, *, interval_s: float, burst: int, capacity: int = 50_000) -> None:
-        self._interval_s = interval_s
-        self._tolerance_s = interval_s * burst
-        self._capacity = capacity
-        self._arrivals: OrderedDict[str, float] = OrderedDict()
-
-    def take(self, caller: str, *, monotonic_s: float) -> float:
-        """Count one; returns seconds to wait, 0 when it was counted."""
-        arrival = max(self._arrivals.pop(caller, monotonic_s), monotonic_s)
-        wait = arrival + self._interval_s - self._tolerance_s - monotonic_s
-        if wait > 0:
-            self._arrivals[caller] = arrival
-            return wait
-        self._arrivals[caller] = arrival + self._interval_s
-        if len(self._arrivals) > self._capacity:
-            self._arrivals.popitem(last=False)
-        return 0.0

@@ -33,9 +33,9 @@ from gov_services.gateway.http import before
 from gov_services.gateway.issuers import IssuedTokens
 from gov_services.gateway.labels import Labels
 from gov_services.gateway.limits import Limits
+from gov_services.gateway.local_rates import LocalLimiter
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
-from gov_services.gateway.rates import LocalLimiter
 from gov_services.gateway.subscriptions import FromSubgraphs
 from gov_services.gateway.tracing import NoTraces, Traces
 from gov_services.kit.actor import ANONYMOUS, Actor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gov_services.federation.engine import Engine
 from gov_services.federation.transports import SubgraphUnavailable
-from gov_services.gateway.live import EventStream, FindsEvents, LiveUnavailable
+from gov_services.gateway.events import EventStream, FindsEvents, LiveUnavailable
 from gov_services.gateway.messages import GraphQLAnswer, GraphQLRequest
 from gov_services.gateway.pipeline import Admitted, Event, Pipeline
 

@@ -17,8 +17,8 @@ import orjson
 import structlog
 
 from gov_services.gateway.errors import BadRequest, TooComplex
+from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.http import parse_request
-from gov_services.gateway.live import LiveUnavailable
 from gov_services.gateway.messages import GraphQLAnswer, GraphQLRequest
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.subscriptions import Ended, Subscription, Subscriptions

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, NewType
 
 import asyncpg
-from sqlalchemy import MetaData, event
+from sqlalchemy import MetaData, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from gov_services.kit.errors import DatabaseUnavailable
+from gov_services.kit.errors import DatabaseUnavailable, ServiceError
 
 ReadSession = NewType("ReadSession", AsyncSession)
 """A session in a read-only transaction: enough for every query."""
@@ -70,6 +70,16 @@ class Database:
         """Return every connection."""
         await self.engine.dispose()
         await self._writers.dispose()
+
+
+async def database_answers(database: Database) -> bool:
+    """Whether PostgreSQL does."""
+    try:
+        async with database.reading() as session:
+            await session.execute(text("SELECT 1"))
+    except ServiceError:
+        return False
+    return True
 
 
 def create_engine(url: str, *, pool_size: int = 5, application: str = "gov-services") -> AsyncEngine:

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`, alike for every process, and what they ask. They decide nothing about what is served."""
+"""`/healthz` and `/readyz`, alike for every process. They decide nothing about what is served."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Response, get
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from sqlalchemy import text
-
-from gov_services.kit.database import Database
-from gov_services.kit.errors import ServiceError
 
 Ready = Callable[[], Awaitable[dict[str, bool]]]
 NEEDED = ("database", "keys", "started")
@@ -33,22 +27,3 @@ def health(ready: Ready) -> list[Any]:
         return Response(found, status_code=200 if all(found.get(name, True) for name in NEEDED) else 503)
 
     return [healthz, readyz]
-
-
-async def database_answers(database: Database) -> bool:
-    """Whether PostgreSQL does."""
-    try:
-        async with database.reading() as session:
-            await session.execute(text("SELECT 1"))
-    except ServiceError:
-        return False
-    return True
-
-
-async def valkey_answers(valkey: Redis) -> bool:
-    """Whether Valkey does."""
-    try:
-        await valkey.ping()
-    except (RedisError, OSError):
-        return False
-    return True

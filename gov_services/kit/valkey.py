@@ -64,3 +64,12 @@ def unavailable_when_away() -> Iterator[None]:
         yield
     except (RedisError, OSError) as away:
         raise ValkeyUnavailable from away
+
+
+async def valkey_answers(valkey: Redis) -> bool:
+    """Whether Valkey does."""
+    try:
+        await valkey.ping()
+    except (RedisError, OSError):
+        return False
+    return True

@@ -30,11 +30,12 @@ from gov_services.kit.actor import Actor
 from gov_services.kit.assertion import LIFETIME_S
 from gov_services.kit.canonical import sha256
 from gov_services.kit.clock import Clock
+from gov_services.kit.database import database_answers
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
-from gov_services.kit.health import database_answers, health, valkey_answers
+from gov_services.kit.health import health
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
-from gov_services.kit.valkey import ValkeyUnavailable, unavailable_when_away
+from gov_services.kit.valkey import ValkeyUnavailable, unavailable_when_away, valkey_answers
 from gov_services.subgraph.assertion import AssertionRefused
 from gov_services.subgraph.composition import Room, watch_manifest
 from gov_services.subgraph.entrances import EventUnknown, JobUnknown, refuse_at
