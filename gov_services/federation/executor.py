@@ -84,7 +84,7 @@ class Execution:
                     if hold(conditions, self._coerced):
                         self._add_error(_AWAY, (*path, key))
             return
-        if isinstance(response.data, Mapping):
+        if isinstance(response.data, dict):
             answer = renamed(response.data, item.renames)
             for number, (target, _) in enumerate(places):
                 (merge_copy if number else merge)(target, answer)
@@ -100,7 +100,7 @@ class Execution:
         if response is None:
             self._add_error(_AWAY, _common([place for entities in found for place in self._places(entities)]))
             return
-        data = response.data if isinstance(response.data, Mapping) else {}
+        data = response.data if isinstance(response.data, dict) else {}
         for entities in found:
             answers = data.get(entities.part.key)
             if not isinstance(answers, list):

@@ -167,12 +167,12 @@ def read_answer(subgraph: str, content: bytes) -> SubgraphResponse:
         raise SubgraphUnavailable(subgraph) from malformed
     if not isinstance(found, dict) or not ("data" in found or "errors" in found):
         raise SubgraphUnavailable(subgraph)
-    data, errors = found.get("data"), found.get("errors") or ()
-    if not isinstance(data, dict | None) or not isinstance(errors, list | tuple):
+    data, errors = found.get("data"), found.get("errors")
+    if (data is not None and not isinstance(data, dict)) or (errors and not isinstance(errors, list)):
         raise SubgraphUnavailable(subgraph)
     return SubgraphResponse(
         data=data,
-        errors=[error for error in errors if isinstance(error, dict)],
+        errors=[error for error in errors if isinstance(error, dict)] if errors else (),
         extensions=found.get("extensions") or {},
     )
 

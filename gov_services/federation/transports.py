@@ -26,7 +26,7 @@ class SubgraphRequest:
 class SubgraphResponse:
     """A subgraph's answer, as the GraphQL specification shapes it (§7.1). Its data becomes the engine's own."""
 
-    data: Mapping[str, Any] | None
+    data: dict[str, Any] | None
     errors: Sequence[Mapping[str, Any]] = ()
     extensions: Mapping[str, Any] = field(default_factory=dict)
 
