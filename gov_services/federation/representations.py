@@ -5,7 +5,7 @@ Source: Apollo Federation subgraph specification, `_entities(representations: [_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -18,6 +18,7 @@ from gov_services.federation.planner.fetches import Need
 from gov_services.federation.planner.plan import Part, Representation, Target
 
 _MISSING: Any = object()
+AddTexts = Callable[[list[Object], dict[Any, list[Object]], list[list[Object]], list[Object]], Iterator[Object]]
 _NO_ERRORS: Set[Path] = frozenset()
 
 
@@ -63,32 +64,16 @@ def _add_all(
     """Add the objects of a target, where no error is about."""
     if target.type_name is not None:
         for maker in _makers(target, target.type_name):
-            add = _add if maker.only is None else _add_by_one_text
-            add(entities, known, values, maker, variables)
+            if maker.add_texts is None:
+                _add(entities, known, values, maker, variables)
+                continue
+            told_apart = known.setdefault(maker.id, {})
+            for value in maker.add_texts(values, told_apart, entities.objects, entities.representations):
+                _add(entities, known, [value], maker, variables)
         return
     for value in values:
         for maker in _makers(target, value.get("__typename")):
             _add(entities, known, [value], maker, variables)
-
-
-def _add_by_one_text(
-    entities: Entities, known: dict[object, Any], values: list[Object], maker: _Maker, variables: Mapping[str, Any]
-) -> None:
-    """The usual case, and so the one that must cost least: objects of one type, each known by one text."""
-    assert maker.only is not None
-    key, (kind, name), typename = maker.only, maker.names, maker.named
-    told_apart = known.setdefault(maker.id, {})
-    for value in values:
-        text = value.get(key)
-        if type(text) is not str:
-            _add(entities, known, [value], maker, variables)
-            continue
-        objects = told_apart.get(text)
-        if objects is None:
-            told_apart[text] = objects = []
-            entities.objects.append(objects)
-            entities.representations.append({kind: typename, name: text})
-        objects.append(value)
 
 
 def _add(
@@ -146,8 +131,8 @@ class _Maker:
     names: tuple[str, ...]
     get: Callable[[Object], tuple[Any, ...] | None]
     id: tuple[str, tuple[str, ...]]
-    only: str | None
-    """Where it is named by a single plain field, that field's place."""
+    add_texts: AddTexts | None
+    """The usual case, and so the one that must cost least: adds objects of one type that plain texts tell apart."""
 
 
 def _makers(target: Target, typename: str | None) -> list[_Maker]:
@@ -170,8 +155,36 @@ def _maker(item: Representation, typename: str | None) -> _Maker:
     named = item.type_name if item.is_interface_object or typename is None else typename
     names = ("__typename", *(need.name for need in needs))
     get = _getter(tuple(need.key for need in needs)) if is_plain else _not_plain
-    only = needs[0].key if is_plain and len(needs) == 1 else None
-    return _Maker(item, typename, named, names, get, (named, names), only)
+    add_texts = _adding(named, [(need.name, need.key) for need in needs]) if is_plain and needs else None
+    return _Maker(item, typename, named, names, get, (named, names), add_texts)
+
+
+def _adding(named: str, needs: list[tuple[str, str]]) -> AddTexts:
+    """A function that does what `_add` does where all values are texts; it yields the objects whose values are not.
+
+    It is written as Python once for each way to send a type: names of GraphQL's are all that gets into it, as literals.
+    """
+    values = [f"v{number}" for number in range(len(needs))]
+    key = values[0] if len(values) == 1 else f"({', '.join(values)})"
+    parts = ", ".join(f"{name!r}: {value}" for (name, _), value in zip(needs, values, strict=True))
+    lines = [
+        "def add_texts(objects, told_apart, found, representations):",
+        " for item in objects:",
+        *(f"  {value} = item.get({place!r})" for (_, place), value in zip(needs, values, strict=True)),
+        f"  if {' or '.join(f'type({value}) is not str' for value in values)}:",
+        "   yield item",
+        "   continue",
+        f"  known = told_apart.get({key})",
+        "  if known is None:",
+        f"   told_apart[{key}] = known = []",
+        "   found.append(known)",
+        f"   representations.append({{'__typename': {named!r}, {parts}}})",
+        "  known.append(item)",
+    ]
+    made: dict[str, Any] = {}
+    exec("\n".join(lines), made)  # noqa: S102  names of GraphQL's, as literals
+    add_texts: AddTexts = made["add_texts"]
+    return add_texts
 
 
 def _getter(keys: tuple[str, ...]) -> Callable[[Object], tuple[Any, ...] | None]:

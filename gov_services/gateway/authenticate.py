@@ -19,7 +19,7 @@ class VerifiedTokens:
 
     def __init__(self, size: int = REMEMBERED_TOKENS) -> None:
         self._size = size
-        self._verified: OrderedDict[str, tuple[Actor, dt.datetime]] = OrderedDict()
+        self._verified: OrderedDict[str, tuple[Actor, dt.datetime, dt.datetime]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._verified)
@@ -35,14 +35,14 @@ class VerifiedTokens:
         self._verified.move_to_end(bearer)
         return found[0]
 
-    def until(self, bearer: str | None) -> dt.datetime | None:
-        """Until when it is remembered; None for one that is not."""
+    def expiry(self, bearer: str | None) -> dt.datetime | None:
+        """When it expires; None for one that is not remembered."""
         found = self._verified.get(bearer) if bearer is not None else None
-        return found[1] if found is not None else None
+        return found[2] if found is not None else None
 
-    def put(self, bearer: str, actor: Actor, expires: dt.datetime) -> None:
-        """Remember one."""
-        self._verified[bearer] = actor, expires
+    def put(self, bearer: str, actor: Actor, expires: dt.datetime, *, until: dt.datetime | None = None) -> None:
+        """Remember one, no longer than `until`."""
+        self._verified[bearer] = actor, until or expires, expires
         while len(self._verified) > self._size:
             self._verified.popitem(last=False)
 
@@ -83,7 +83,7 @@ class Authenticator:
 
     async def until(self, bearer: str | None, *, now: dt.datetime) -> dt.datetime | None:
         """See gateway.pipeline.Authenticates."""
-        return self.verified.until(bearer)
+        return self.verified.expiry(bearer)
 
 
 def bearer_of(header: str | None) -> str | None:

@@ -28,6 +28,8 @@ MOST_KEYS = 50
 FRESH_S = 300.0
 AGAIN_S = 10.0
 """A key id that is not known makes the set be read again, but not more often than this."""
+LATEST = 4_102_444_800
+"""The year 2100: what expires later than that might as well not."""
 _FETCH_S = 5.0
 _MOST_BYTES = 256 * 1024
 _log = structlog.get_logger("gov_services.gateway")
@@ -93,13 +95,14 @@ class IssuedTokens:
         named = scopes.split() if isinstance(scopes, str) else [str(item) for item in scopes]
         actor = Actor(kind=ActorKind.CLIENT, client_id=str(claims["sub"])[:200], roles=frozenset(named))
         # It is asked again before the key set could be older than it may be: a key can be withdrawn.
-        until = min(claims["exp"], now.timestamp() + FRESH_S)
-        self.verified.put(bearer, actor, dt.datetime.fromtimestamp(until, dt.UTC))
+        until = dt.datetime.fromtimestamp(min(claims["exp"], now.timestamp() + FRESH_S), dt.UTC)
+        expires = dt.datetime.fromtimestamp(min(claims["exp"], LATEST), dt.UTC)
+        self.verified.put(bearer, actor, expires, until=until)
         return actor
 
     async def until(self, bearer: str | None, *, now: dt.datetime) -> dt.datetime | None:
-        """See gateway.pipeline.Authenticates: at the latest when the key set has to be looked at again."""
-        return self.verified.until(bearer)
+        """See gateway.pipeline.Authenticates."""
+        return self.verified.expiry(bearer)
 
     async def _claims(self, bearer: str, now: dt.datetime) -> dict[str, Any]:
         try:

@@ -219,6 +219,8 @@ class _Socket:
                 await self._take(message)
         finally:
             await end_tasks([reading])
+            if not reading.cancelled():
+                reading.exception()  # looked at: what the client said last matters no more
 
     async def _take(self, message: dict[str, Any]) -> None:
         match message["type"]:

@@ -167,6 +167,16 @@ async def test_a_token_is_remembered_until_it_expires_and_no_longer() -> None:
         await found.actor(bearer, now=NOW + dt.timedelta(seconds=60))
 
 
+async def test_a_socket_learns_when_a_token_really_expires() -> None:
+    issued = await tokens()
+    hour = int(NOW.timestamp()) + 3_600
+    for expires, told in ((hour, hour), (10**30, issuers.LATEST)):
+        bearer = token(exp=expires)
+        await issued.actor(bearer, now=NOW)
+        assert await issued.until(bearer, now=NOW) == dt.datetime.fromtimestamp(told, dt.UTC)
+    assert await issued.until("another", now=NOW) is None
+
+
 def test_the_longest_unused_token_is_forgotten_first() -> None:
     verified, expires = VerifiedTokens(2), NOW + dt.timedelta(hours=1)
     for bearer in ("a", "b"):
