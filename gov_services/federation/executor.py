@@ -62,7 +62,8 @@ class Execution:
                 return
             current = ready[0]
             if current.conditions == ALWAYS or hold(current.conditions, self._coerced):
-                variables = {name: self._sent[name] for name in current.variables if name in self._sent}
+                sent = self._sent
+                variables = {name: sent[name] for name in current.variables if name in sent} if sent else {}
                 if current.is_entity_fetch:
                     await self._fetch_entities(current, variables)
                 else:

@@ -43,6 +43,8 @@ class Endpoint:
 
     def request(self, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> bytes:
         """The request's bytes. Raises ValueError for a header that would be two."""
+        if not headers:
+            return b"%b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body)
         more = b"".join([b"\r\n%b: %b" % header for header in headers])
         if more.count(b"\n") != len(headers) or more.count(b"\r") != len(headers) or b"\0" in more:
             raise ValueError("a header's value has a line break in it")

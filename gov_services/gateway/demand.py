@@ -37,7 +37,7 @@ from graphql import (
 MUTATION = 10
 ASSUMED_SIZE = 10
 """How long a list is taken to be where nothing says."""
-MEASURED_OF = 32
+MEASURED_OF = 64
 """One of so many answers is measured, at random: to walk through every one would cost more than to make it."""
 MOST_KNOWN = 256
 SLICING = ("first", "last")
@@ -160,14 +160,21 @@ class Demand:
 
     def measured(self, data: Mapping[str, Any] | None) -> int:
         """What an answer really cost. What it does not hold costs nothing; that of a type is its dearest branch's."""
-        return max((sum(item._of(data) for item in branch) for branch in self.branches), default=0) if data else 0
-
-    def _of(self, data: Mapping[str, Any]) -> int:
-        if self.key not in data:
+        if not data:
             return 0
-        return self.own + sum(
-            self.each + (self.measured(value) if isinstance(value, dict) else 0) for value in _values(data[self.key])
-        )
+        if len(self.branches) == 1:
+            return sum([item._of(data[item.key]) for item in self.branches[0] if item.key in data])
+        costs = [sum([item._of(data[item.key]) for item in branch if item.key in data]) for branch in self.branches]
+        return max(costs, default=0)
+
+    def _of(self, value: Any) -> int:
+        if value is None:
+            return self.own
+        if not isinstance(value, list):
+            return self.own + self.each + (self.measured(value) if self.branches else 0)
+        values = list(_values(value))
+        below = sum([self.measured(item) for item in values]) if self.branches else 0
+        return self.own + len(values) * self.each + below
 
     def _size(self, variables: Mapping[str, Any]) -> int:
         if self.sizes == (1,):
