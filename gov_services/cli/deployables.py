@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import httpx
@@ -109,7 +110,7 @@ async def create_subgraph_app(settings: Settings, name: str) -> Litestar:
         clock=clock,
         valkey=valkey,
     )
-    return create_room_app(door, settings)
+    return create_room_app(door, partial(watch_manifest, settings))
 
 
 def create_log_app(settings: Settings) -> Litestar:

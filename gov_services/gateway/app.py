@@ -22,6 +22,7 @@ from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Documents
 from gov_services.gateway.doors import open_doors
+from gov_services.gateway.event_stream import Streams
 from gov_services.gateway.labels import Labels, parse_labels
 from gov_services.gateway.limits import Limits
 from gov_services.gateway.live import Live
@@ -48,6 +49,7 @@ class Gateway:
     endpoint: Any
     """The ASGI application behind `/graphql`, for requests and for sockets."""
     sockets: WebSocketEndpoint
+    streams: Streams
     live: Live
     """What listens for changes; to be started, and closed at the end."""
     engine: Engine
@@ -158,6 +160,7 @@ def create_gateway(
     return Gateway(
         doors.app,
         sockets=doors.sockets,
+        streams=doors.requests.streams,
         live=live,
         engine=engine,
         documents=documents,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections import Counter
 from typing import Any
 
 import orjson
 import structlog
 
+from gov_services.gateway.errors import TooManyRequests
 from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.messages import GraphQLAnswer
 from gov_services.gateway.subscriptions import Ended, Subscription
@@ -22,21 +24,25 @@ from gov_services.kit.tasks import end_tasks
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_S = 12.0
 """A comment so often: proxies close what is silent, and a client that is gone is noticed by what cannot be sent."""
+RETRY_AFTER_S = 30
 COMPLETE = b"event: complete\ndata:\n\n"
 _log = structlog.get_logger("gov_services.gateway")
 
 
 class Streams:
-    """The streams of this process. `most` at once."""
+    """The streams of this process: `most` at once, and `most_a_caller` of each caller."""
 
-    def __init__(self, most: int = 2_000) -> None:
-        self._most = most
+    def __init__(self, most: int = 2_000, most_a_caller: int = 10) -> None:
+        self.most, self.most_a_caller = most, most_a_caller
         self.open = 0
+        self._callers: Counter[str] = Counter()
 
-    @property
-    def are_full(self) -> bool:
-        """Whether another would be one too many."""
-        return self.open >= self._most
+    def require_room(self, caller: str) -> None:
+        """Raises LiveUnavailable, TooManyRequests where another would be one too many."""
+        if self.open >= self.most:
+            raise LiveUnavailable
+        if self._callers[caller] >= self.most_a_caller:
+            raise TooManyRequests(retry_after_s=RETRY_AFTER_S)
 
     async def carry(
         self,
@@ -44,11 +50,13 @@ class Streams:
         receive: Any,
         send: Any,
         *,
+        caller: str,
         headers: list[tuple[bytes, bytes]],
         left: dt.timedelta | None,
     ) -> None:
         """Send all answers, and close the subscription. `left`: how long the client's token is good for."""
         self.open += 1
+        self._callers[caller] += 1
         try:
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *headers]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -62,6 +70,9 @@ class Streams:
             await _say(send, b"", more=False)
         finally:
             self.open -= 1
+            self._callers[caller] -= 1
+            if self._callers[caller] == 0:
+                del self._callers[caller]
             if isinstance(opened, Subscription):
                 await opened.aclose()
 

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from gov_services.gateway.authenticate import caller_of
 from gov_services.gateway.errors import (
     BadRequest,
-    InvalidToken,
     MethodNotAllowed,
     NotAcceptable,
     RequestTooLarge,
@@ -20,11 +20,11 @@ from gov_services.gateway.errors import (
     UnsupportedMediaType,
 )
 from gov_services.gateway.event_stream import EVENT_STREAM, Streams
-from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.messages import GraphQLAnswer, GraphQLRequest
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.subscriptions import Subscription, Subscriptions
 from gov_services.kit.deadlines import Deadlines
+from gov_services.kit.errors import ServiceError
 from gov_services.kit.locales import negotiate_locale
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -83,19 +83,20 @@ class GraphQLEndpoint:
 
     async def _stream(self, request: GraphQLRequest, receive: Any, send: Any, cors: list[tuple[bytes, bytes]]) -> None:
         """Answer with a stream; what is refused before anything ran is told as everywhere, by the status."""
-        if self.streams.are_full:
-            opened: GraphQLAnswer | Subscription = await self._pipeline.refuse(LiveUnavailable(), request)
+        opened: GraphQLAnswer | Subscription
+        try:
+            actor, until = await self._pipeline.who(request)
+            caller = caller_of(actor, request.address)
+            self.streams.require_room(caller)
+        except ServiceError as refused:
+            opened = await self._pipeline.refuse(refused, request)
         else:
             opened = await self._subscriptions.open(request)
         if isinstance(opened, GraphQLAnswer) and "data" not in opened.body:
             await self._respond(send, opened.status, opened, JSON, cors)
             return
-        try:
-            _, until = await self._pipeline.who(request)
-        except InvalidToken:  # it has expired in this very moment
-            until = self._pipeline.now()
         left = until - self._pipeline.now() if until is not None else None
-        await self.streams.carry(opened, receive, send, headers=[*_BASE_HEADERS, *cors], left=left)
+        await self.streams.carry(opened, receive, send, caller=caller, headers=[*_BASE_HEADERS, *cors], left=left)
 
     async def _read(self, scope: Any, receive: Any, headers: Mapping[str, str], locale: str) -> GraphQLRequest:
         address = (scope.get("client") or ("", 0))[0]

@@ -11,7 +11,8 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from gov_services.kit.actor import Actor, ActorKind
+from gov_services.gateway.authenticate import caller_of
+from gov_services.kit.actor import Actor
 
 _PERCENT = re.compile(r"percent\((\d{1,3}(?:\.\d{1,8})?)\)")
 NONE: frozenset[str] = frozenset()
@@ -31,7 +32,7 @@ class Labels:
         """Those of the `known` labels that are on for who asks. Who did not sign in is somebody else each time."""
         if not known:
             return NONE
-        caller = f"{actor.ref}:{actor.id}" if actor.kind is not ActorKind.ANONYMOUS else secrets.token_hex(8)
+        caller = caller_of(actor, secrets.token_hex(8))
         return frozenset(label for label in known if _place(label, caller) < self._share(label))
 
     def _share(self, label: str) -> float:

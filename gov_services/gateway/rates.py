@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gov_services.gateway.authenticate import caller_of
 from gov_services.gateway.errors import LimitsUnavailable, TooManyRequests
 from gov_services.gateway.local_rates import LocalLimiter
 from gov_services.kit.actor import Actor, ActorKind
@@ -109,7 +110,7 @@ class RateLimiter:
 
     async def take(self, actor: Actor, *, address: str, is_query: bool, monotonic_s: float, cost: int = 0) -> None:
         """Count one request. Raises TooManyRequests; LimitsUnavailable where nothing may go uncounted."""
-        caller = _caller(actor, address)
+        caller = caller_of(actor, address)
         try:
             wait_s = await self._requests.take(caller, 1, monotonic_s=monotonic_s)
             if wait_s == 0 and cost > 0:
@@ -125,8 +126,4 @@ class RateLimiter:
 
     def owe(self, actor: Actor, *, address: str, cost: int) -> None:
         """See gateway.pipeline.CountsRequests."""
-        self._costs.owe(_caller(actor, address), cost)
-
-
-def _caller(actor: Actor, address: str) -> str:
-    return f"{actor.ref}:{actor.id}" if actor.kind is not ActorKind.ANONYMOUS else f"address:{address}"
+        self._costs.owe(caller_of(actor, address), cost)

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import structlog
 
+from gov_services.gateway.authenticate import caller_of
 from gov_services.gateway.errors import BadRequest, TooComplex
 from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.http import parse_request
@@ -195,7 +196,7 @@ class _Socket:
         except ServiceError as refused:
             await self._endpoint.pipeline.refuse(refused, request)
             raise Closing(FORBIDDEN, "Forbidden") from None
-        caller = f"address:{self._address}" if actor.kind is ActorKind.ANONYMOUS else f"{actor.ref}:{actor.id}"
+        caller = caller_of(actor, self._address)
         if self._endpoint.callers[caller] >= self._endpoint.limits.sockets_a_caller:
             raise Closing(TOO_MANY, "Too many connections")
         self._endpoint.callers[caller] += 1

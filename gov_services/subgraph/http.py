@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -34,10 +34,10 @@ from gov_services.kit.database import database_answers
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
 from gov_services.kit.health import health
 from gov_services.kit.manifest import Manifest
-from gov_services.kit.settings import Settings
+from gov_services.kit.reloading import Reloader
 from gov_services.kit.valkey import ValkeyUnavailable, unavailable_when_away, valkey_answers
 from gov_services.subgraph.assertion import AssertionRefused
-from gov_services.subgraph.composition import Room, watch_manifest
+from gov_services.subgraph.composition import Room
 from gov_services.subgraph.entrances import EventUnknown, JobUnknown, refuse_at
 from gov_services.subgraph.gateway_refusals import LogSink
 
@@ -49,6 +49,7 @@ LOGS_FOR_THE_GATEWAY = "privacy"
 _MUTATION = b'{"query":"mutation'
 """How the gateway's body begins where a fetch changes something."""
 _log = structlog.get_logger("gov_services.subgraph.http")
+WatchManifest = Callable[[Callable[[Manifest], Awaitable[None]]], Reloader]
 _Request = Request[Any, Any, Any]
 
 
@@ -172,8 +173,8 @@ class RoomDoor:
         return refusals
 
 
-def create_room_app(door: RoomDoor, settings: Settings) -> Litestar:
-    """The ASGI application of a room alone."""
+def create_room_app(door: RoomDoor, watch_manifest: WatchManifest) -> Litestar:
+    """The ASGI application of a room alone. `watch_manifest`: composition's, over the settings."""
     room = door.room
 
     async def trust(manifest: Manifest) -> None:
@@ -182,7 +183,7 @@ def create_room_app(door: RoomDoor, settings: Settings) -> Litestar:
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await room.start()
-        watch = asyncio.create_task(watch_manifest(settings, trust).run(), name="manifest")
+        watch = asyncio.create_task(watch_manifest(trust).run(), name="manifest")
         try:
             yield
         finally:

@@ -12,7 +12,6 @@ from sockets import Line, events_of, line_to, send_message
 from town import Town
 
 from gov_services.gateway import event_stream
-from gov_services.gateway.event_stream import Streams
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.clock import FrozenClock
 
@@ -120,12 +119,25 @@ async def test_when_changes_may_have_been_missed_the_stream_is_cut(
     assert (refused.status_code, code_of(refused)) == (503, "SERVICE_UNAVAILABLE")
 
 
-async def test_a_process_has_so_many_streams(line: Line, citizen: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Streams, "are_full", True)
-    async with line.stream("MessageReceived", actor=citizen) as response:
-        await response.aread()
+@pytest.mark.parametrize(
+    ("most", "most_a_caller", "status", "code"),
+    [(1, 10, 503, "SERVICE_UNAVAILABLE"), (10, 1, 429, "RATE_LIMITED")],
+)
+async def test_a_process_and_a_caller_have_so_many_streams(
+    line: Line, citizen: Actor, most: int, most_a_caller: int, status: int, code: str
+) -> None:
+    streams = line.door.gateway.streams
+    streams.most, streams.most_a_caller = most, most_a_caller
+    async with line.stream("MessageReceived", actor=citizen):
+        await line.listens(1)
+        async with line.stream("MessageReceived", actor=citizen) as refused:
+            await refused.aread()
+    await line.listens(0)
+    async with line.stream("Services", actor=citizen) as again:
+        await again.aread()
 
-    assert (response.status_code, code_of(response)) == (503, "SERVICE_UNAVAILABLE")
+    assert (refused.status_code, code_of(refused)) == (status, code)
+    assert again.status_code == 200
 
 
 async def test_the_end_of_the_process_cuts_streams_at_once(door: FrontDoor, citizen: Actor) -> None:
