@@ -21,7 +21,7 @@ EXPECTED = (
     "gov_services.devstack.bench.contestants:PeersMissing",
     "gov_services.devstack.bench.load:WrongAnswer",
     "gov_services.gateway.headers:RulesRefused",
-    "gov_services.gateway.issuers:KeySetRefused",
+    "gov_services.crypto.jwk_sets:KeySetRefused",
     "gov_services.kit.manifest:ManifestRefused",
     "gov_services.kit.settings:SettingsRefused",
     "gov_services.payments.wechat_files:MerchantFilesRefused",

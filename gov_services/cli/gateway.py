@@ -62,8 +62,9 @@ async def _city(host: str, port: int) -> None:
 
 
 async def _alone(supergraph: Path, host: str, port: int, options: dict[str, Any]) -> None:
+    from gov_services.crypto.jwk_sets import JwkSet, from_address, from_file
     from gov_services.gateway.headers import parse_rules
-    from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_address, from_file
+    from gov_services.gateway.issuers import IssuedTokens
     from gov_services.gateway.labels import Labels, LabelsRefused, parse_labels
     from gov_services.gateway.standalone import Standalone, create_standalone_app
     from gov_services.gateway.tracing import traces_to

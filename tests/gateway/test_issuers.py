@@ -14,10 +14,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gov_services.crypto import jwk_sets
+from gov_services.crypto.jwk_sets import JwkSet, KeySetRefused, from_file, parse_jwks
 from gov_services.gateway import issuers
 from gov_services.gateway.authenticate import VerifiedTokens
 from gov_services.gateway.errors import InvalidToken
-from gov_services.gateway.issuers import IssuedTokens, JwkSet, KeySetRefused, from_file, parse_jwks
+from gov_services.gateway.issuers import IssuedTokens
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 
 pytestmark = pytest.mark.untraced
@@ -141,7 +143,7 @@ async def test_a_new_key_is_found_when_it_is_first_used_and_not_looked_for_too_o
     await keys.load()
     assert await keys.key("b") is None
     assert len(read) == 1, "read a moment ago"
-    monkeypatch.setattr(issuers, "AGAIN_S", 0)
+    monkeypatch.setattr(jwk_sets, "AGAIN_S", 0)
     assert await keys.key("b") is None
     assert await keys.key("a") is not None, "the old ones serve on while the source is away"
     assert await keys.key("b") is not None

@@ -24,10 +24,11 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from gov_services.cli.listening import listen, served
+from gov_services.crypto.jwk_sets import JwkSet, from_file
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.crypto.tokens import jwks, sign_token
 from gov_services.gateway import standalone
-from gov_services.gateway.issuers import IssuedTokens, JwkSet, from_file
+from gov_services.gateway.issuers import IssuedTokens
 from gov_services.gateway.metrics import metrics_app
 from gov_services.gateway.standalone import Standalone, create_standalone_app
 from gov_services.kit.errors import ServiceError
