@@ -11,8 +11,8 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 BIN := .venv/bin
 # The lock files are complete: nothing is resolved, so that a release made after them cannot get in the way.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all:
-# Workers that run tests side by side.
-WORKERS ?= 2
+# Workers that run tests side by side: one more than two cores, as some wait for processes of their own.
+WORKERS ?= 3
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
