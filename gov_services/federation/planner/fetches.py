@@ -286,12 +286,16 @@ class State:
 
     def cost(self) -> tuple[int, int, int]:
         """Fetches once those that can go together do, their longest row, and how late the fields come in sum."""
-        batches = {(item.subgraph, item.level) if item.is_entity else (str(item.index), -1) for item in self.groups}
-        depth = late = 0
+        batches: set[object] = set()
+        deepest = -1
+        late = 0
         for item in self.groups:
-            depth = max(depth, item.level + 1)
-            late += item.level * item.leaves
-        return len(batches), depth, late
+            level = item.level
+            batches.add((item.subgraph, level) if item.is_entity else item.index)
+            if level > deepest:
+                deepest = level
+            late += level * item.leaves
+        return len(batches), deepest + 1, late
 
     # Selections
 

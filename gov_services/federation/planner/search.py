@@ -209,7 +209,9 @@ class Search:
             ]
             if not found:
                 break
-            way = self._best(self._ordered(found, position, type_name), position, type_name, remaining, forbidden)
+            way = found[0]
+            if len(found) > 1:
+                way = self._best(self._ordered(found, position, type_name), position, type_name, remaining, forbidden)
             tried.add(way.identity)
             mark = self.state.trail.mark()
             used: set[int] = set()
@@ -249,8 +251,6 @@ class Search:
     def _best(
         self, found: list[Way], position: Position, type_name: str, item: Field, forbidden: frozenset[int]
     ) -> Way:
-        if len(found) == 1:
-            return found[0]
         before = self.state.cost()
         best: tuple[tuple[int, tuple[int, int, int]], Way] | None = None
         for way in found:
