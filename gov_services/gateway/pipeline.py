@@ -42,6 +42,8 @@ from gov_services.kit.errors import ServiceError, Unavailable
 from gov_services.kit.ids import new_request_id
 from graphql import VariableDefinitionNode
 
+CANCELLED = "CANCELLED"
+"""What is counted and traced of a request that nobody waits for any more: its task was ended before its answer."""
 _DOCUMENT_ID = re.compile("[0-9a-f]{64}")
 _log = structlog.get_logger("gov_services.gateway")
 
@@ -177,9 +179,13 @@ class Pipeline:
         """What `answered` says, counted, timed and traced."""
         begun, trace = time.perf_counter(), self._traces.request(attempt.request.headers)
         self._watch.begin()
-        answer, is_refused = await answered(attempt)
-        self._watch.end(attempt.document, answer.code, time.perf_counter() - begun)
-        trace.end(document=attempt.document, kind=attempt.kind, code=answer.code, request_id=attempt.request_id)
+        code = CANCELLED
+        try:
+            answer, is_refused = await answered(attempt)
+            code = answer.code
+        finally:
+            self._watch.end(attempt.document, code, time.perf_counter() - begun)
+            trace.end(document=attempt.document, kind=attempt.kind, code=code, request_id=attempt.request_id)
         return answer, is_refused
 
     async def _answered(self, attempt: Attempt) -> tuple[GraphQLAnswer, bool]:

@@ -84,6 +84,26 @@ async def test_a_refusal_says_its_code_and_is_no_failure(traced: FrontDoor, expo
     assert request.status.is_ok
 
 
+async def test_a_request_that_is_cancelled_is_counted_out_and_its_span_ends(
+    traced: FrontDoor, graph_town: Town, exported: InMemorySpanExporter
+) -> None:
+    citizen = await graph_town.register()
+    metrics = traced.gateway.metrics
+    request = asyncio.create_task(traced.ask("Me", {"withPhone": True}, actor=citizen))
+    while metrics.in_flight == 0:
+        await asyncio.sleep(0)
+
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+    assert metrics.in_flight == 0
+    (span,) = [span for span in exported.get_finished_spans() if span.parent is None]
+    assert span.attributes is not None
+    assert span.attributes["gov.outcome"] == "CANCELLED"
+    assert 'code="CANCELLED"' in metrics.text().decode()
+
+
 async def test_no_span_holds_a_token_a_variable_or_a_value(
     traced: FrontDoor, graph_town: Town, exported: InMemorySpanExporter
 ) -> None:
