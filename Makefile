@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-all test-differential check lock
+.PHONY: help demo serve test test-all test-differential conformance check lock
 
 # The first Python on PATH that is new enough; PYTHON=… chooses another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -31,6 +31,10 @@ test-all: .venv/.test ## the tests, and those that take minutes
 
 test-differential: .venv/.test ## 2,000 random queries, answered by the engine and by one schema
 	@DIFFERENTIAL_EXAMPLES=2000 $(BIN)/pytest -n $(WORKERS) tests/federation/test_differential.py
+
+conformance: .venv/.test ## published vectors, of which VECTORS=… names the folder
+	@test -n "$(VECTORS)" || { echo "make conformance VECTORS=<folder of published vectors>" >&2; exit 1; }
+	@VECTORS="$(abspath $(VECTORS))" $(BIN)/pytest -q -rP tests/conformance
 
 check: .venv/.check ## style, types, layers: what must hold before a commit
 	@$(BIN)/ruff check .

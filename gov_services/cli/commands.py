@@ -83,10 +83,11 @@ def keys() -> None:
 
 
 @keys.command("init")
-def keys_init() -> None:
+@click.option("--sm", is_flag=True, help="Seal by SM4-GCM, wrap by SM4 and find by HMAC-SM3 (GB/T 39786).")
+def keys_init(sm: bool) -> None:
     """Make every key and database password that is not there yet. Never overwrites."""
     settings = load_settings()
-    made = init_keys(settings.secrets_directory)
+    made = init_keys(settings.secrets_directory, sm=sm)
     for name in made:
         click.echo(f"made {name}")
     click.echo(f"{len(made)} made in {settings.secrets_directory}")

@@ -10,12 +10,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SM3, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from gov_services.crypto import store
 from gov_services.crypto.keys import KEY_BYTES, DataClass, KeyProvider, KeyRefused, Wrapped
 from gov_services.crypto.models import DataKeyRow
+from gov_services.crypto.suites import SUITES, Aead, Suite
 from gov_services.kit.database import ReadSession, Session
 
 LONGEST_CACHE_S = 60
@@ -26,12 +27,24 @@ FIRST_VERSION = 1
 class DataKey:
     """One citizen's key of one class, unwrapped. It shows itself to nobody."""
 
-    __slots__ = ("_key", "citizen_id", "data_class", "version")
+    __slots__ = ("_ciphers", "_key", "_reference", "citizen_id", "data_class", "suite", "version")
 
-    def __init__(self, key: bytes, *, citizen_id: UUID, data_class: DataClass, version: int) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        citizen_id: UUID,
+        data_class: DataClass,
+        version: int,
+        suite: Suite = Suite.AES_256_GCM,
+    ) -> None:
+        """`suite` is the one to seal by; what another suite has sealed opens as well."""
         if len(key) != KEY_BYTES:
             raise KeyRefused(f"a data key is {KEY_BYTES} bytes")
         self._key = key
+        self._ciphers: dict[int, Aead] = {}
+        self._reference: bytes | None = None
+        self.suite = suite
         self.citizen_id = citizen_id
         self.data_class = data_class
         self.version = version
@@ -44,9 +57,27 @@ class DataKey:
     def __reduce__(self) -> str:
         raise TypeError("a data key does not leave the process")
 
-    def derive(self, label: bytes, length: int = KEY_BYTES) -> bytes:
-        """A key of its own for each use (HKDF-Expand, RFC 5869)."""
-        return HKDFExpand(algorithm=SHA256(), length=length, info=b"gov-data-key/1 " + label).derive(self._key)
+    def derive(self, label: bytes, length: int = KEY_BYTES, *, by: HashAlgorithm | None = None) -> bytes:
+        """A key of its own for each use (HKDF-Expand, RFC 5869, with SHA-256 or `by`)."""
+        return HKDFExpand(algorithm=by or SHA256(), length=length, info=b"gov-data-key/1 " + label).derive(self._key)
+
+    def cipher(self, suite: int) -> Aead:
+        """The cipher of that suite under this key, made once. Raises KeyRefused for a suite that is not known here."""
+        cipher = self._ciphers.get(suite)
+        if cipher is None:
+            kind = SUITES.get(suite)
+            if kind is None:
+                raise KeyRefused(f"suite {suite} is not known here")
+            by = SM3() if suite == Suite.SM4_GCM else SHA256()
+            cipher = self._ciphers[suite] = kind.cipher(self.derive(kind.label, kind.key_bytes, by=by))
+        return cipher
+
+    @property
+    def reference(self) -> bytes:
+        """8 bytes that tell keys apart, without telling citizens apart to who has not the key."""
+        if self._reference is None:
+            self._reference = self.tag(b"key-reference")[:8]
+        return self._reference
 
     def tag(self, label: bytes) -> bytes:
         """16 bytes that stand for the citizen under `label`; without the key they tell nothing and match nothing."""
@@ -148,7 +179,8 @@ class DataKeys:
             raise KeyRefused("a key that is not destroyed has no wrapped form")
         data_class = DataClass(row.data_class)
         plain = self._provider.unwrap(data_class, Wrapped(row.kek_id, row.wrapped))
-        key = DataKey(plain, citizen_id=row.citizen_id, data_class=data_class, version=row.version)
+        suite = self._provider.suite(row.kek_id)
+        key = DataKey(plain, citizen_id=row.citizen_id, data_class=data_class, version=row.version, suite=suite)
         if not hmac.compare_digest(key.commitment, row.commitment):
             raise KeyRefused("the key is not the one that was committed to")
         self._remember(key, now=now)

@@ -1,28 +1,23 @@
 """The envelope of a sealed value. Only `crypto` and `consent.disclosure` import it: opening needs a Disclosure.
 
-    version 1 | suite 1 | key version 2 | key reference 8 | nonce 12 | ciphertext and tag
+    version 1 | suite 1 | key version 2 | key reference 8 | nonce 12 or 24 | ciphertext and tag
 
-Suite 1 is AES-256-GCM with a random nonce, under a key derived from the citizen's data key for sealing alone. The
-additional data bind a box to its place: column, row, citizen, class and key version, each with its length before it.
+The suite (crypto.suites) seals with a random nonce, under a key derived from the citizen's data key for it alone; a box
+opens by the suite that it names, whichever the key seals by today. The additional data bind a box to its header and its
+place: column, row, citizen, class and key version, each with its length before it.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from gov_services.crypto.data_keys import DataKey
-from gov_services.crypto.keys import DataClass
+from gov_services.crypto.keys import DataClass, KeyRefused
+from gov_services.crypto.suites import TAG_BYTES, CipherRefused, random_nonce
 
 VERSION = 1
-SUITE_AES_256_GCM = 1
-NONCE_BYTES = 12
-TAG_BYTES = 16
 _HEADER = struct.Struct(">BBH8s")
 
 
@@ -44,30 +39,33 @@ class Binding:
 def close_box(key: DataKey, plaintext: bytes, binding: Binding, *, pad_to: int = 16) -> bytes:
     """Seal `plaintext` for its place, padded to a multiple of `pad_to` bytes so that its length tells little."""
     _require_own(key, binding)
-    header = _HEADER.pack(VERSION, SUITE_AES_256_GCM, key.version, _reference(key))
-    nonce = os.urandom(NONCE_BYTES)
-    sealed = AESGCM(key.derive(b"seal")).encrypt(nonce, pad(plaintext, pad_to), header + pack(binding, key.version))
-    return header + nonce + sealed
+    cipher = key.cipher(key.suite)
+    header = _HEADER.pack(VERSION, key.suite, key.version, key.reference)
+    nonce = random_nonce(cipher)
+    return header + nonce + cipher.encrypt(nonce, pad(plaintext, pad_to), header + pack(binding, key.version))
 
 
 def open_box(key: DataKey, box: bytes, binding: Binding) -> bytes:
     """The plaintext. Raises BoxRefused for any other box, key or place; it does not say which."""
     _require_own(key, binding)
-    if len(box) < _HEADER.size + NONCE_BYTES + TAG_BYTES:
+    if len(box) < _HEADER.size:
         raise BoxRefused("too short")
-    header, nonce, sealed = (
-        box[: _HEADER.size],
-        box[_HEADER.size : _HEADER.size + NONCE_BYTES],
-        box[_HEADER.size + NONCE_BYTES :],
-    )
+    header = box[: _HEADER.size]
     version, suite, key_version, reference = _HEADER.unpack(header)
-    if (version, suite) != (VERSION, SUITE_AES_256_GCM):
-        raise BoxRefused(f"version {version}, suite {suite}")
-    if key_version != key.version or reference != _reference(key):
+    if version != VERSION:
+        raise BoxRefused(f"version {version}")
+    if key_version != key.version or reference != key.reference:
         raise BoxRefused("made under another key")
     try:
-        padded = AESGCM(key.derive(b"seal")).decrypt(nonce, sealed, header + pack(binding, key.version))
-    except InvalidTag:
+        cipher = key.cipher(suite)
+    except KeyRefused:
+        raise BoxRefused(f"suite {suite}") from None
+    sealed_at = _HEADER.size + cipher.nonce_bytes
+    if len(box) < sealed_at + TAG_BYTES:
+        raise BoxRefused("too short")
+    try:
+        padded = cipher.decrypt(box[_HEADER.size : sealed_at], box[sealed_at:], header + pack(binding, key.version))
+    except CipherRefused:
         raise BoxRefused("altered or moved") from None
     return unpad(padded)
 
@@ -97,11 +95,6 @@ def unpad(padded: bytes) -> bytes:
     if not stripped.endswith(b"\x80"):
         raise BoxRefused("not padded")
     return stripped[:-1]
-
-
-def _reference(key: DataKey) -> bytes:
-    """Tells keys apart without telling citizens apart to who has not the key."""
-    return key.tag(b"key-reference")[:8]
 
 
 def _require_own(key: DataKey, binding: Binding) -> None:

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from cryptography.hazmat.primitives.hashes import SM3
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from gov_services.crypto.suites import Suite
+from gov_services.crypto.wrapping import UnwrapRefused, unwrap_aes, unwrap_sm4, wrap_aes, wrap_sm4
 from gov_services.kit.canonical import sha256
 
 KEY_BYTES = 32
@@ -33,6 +36,12 @@ SIGNING_NAMES = (
 
 ROOTS = ("blind-index", "one-time-code", "refresh-token")
 """Keys from which others are derived; no two uses share one."""
+
+OF_SM = ".sm"
+"""Ends the name of a key that serves by China's commercial algorithms: `0002.sm.key` wraps by SM4, or digests by SM3.
+
+The name of a file says it, so that no setting can come to differ from what was written under the key.
+"""
 
 
 class DataClass(StrEnum):
@@ -74,11 +83,16 @@ class KeyProvider(Protocol):
         """The data key. Raises KeyRefused."""
         ...
 
+    def suite(self, kek_id: str) -> Suite:
+        """By which suite a data key seals that is wrapped under this key-encryption key."""
+        ...
+
 
 class LocalKeyProvider:
     """Key-encryption keys in files: `<directory>/kek/<class>/<epoch>.key`, 64 hexadecimal digits, ours alone to read.
 
-    AES-KW (RFC 3394): keys are random and single, so that no nonce is needed and a wrong key is found out.
+    AES-KW (RFC 3394): keys are random and single, so that no nonce is needed and a wrong key is found out. An epoch
+    that ends in OF_SM wraps by the same construction over SM4, and what it wraps seals by SM4-GCM from then on.
     """
 
     def __init__(self, directory: Path, classes: Iterable[DataClass]) -> None:
@@ -87,9 +101,11 @@ class LocalKeyProvider:
         for data_class in classes:
             folder = directory / "kek" / data_class.value
             require_private_directory(folder)
-            epochs = {path.stem: _read_key(path) for path in sorted(folder.glob("*.key"))}
+            epochs = {path.stem: _read_key(path) for path in sorted(folder.glob("*.key"), key=_place_of)}
             if not epochs:
                 raise KeyRefused(f"there is no key-encryption key of class {data_class.value}")
+            if len({_place_of(Path(epoch)) for epoch in epochs}) < len(epochs):
+                raise KeyRefused(f"two key-encryption keys of class {data_class.value} have one place in their order")
             self._keys[data_class] = epochs
 
     def __repr__(self) -> str:
@@ -102,9 +118,9 @@ class LocalKeyProvider:
 
     def wrap(self, data_class: DataClass, key: bytes) -> Wrapped:
         """See KeyProvider."""
-        epochs = self._epochs(data_class)
-        newest = max(epochs)
-        return Wrapped(f"{data_class.value}/{newest}", aes_key_wrap(epochs[newest], key))
+        newest, kek = list(self._epochs(data_class).items())[-1]
+        blob = wrap_sm4(_sm4(kek), key) if newest.endswith(OF_SM) else wrap_aes(kek, key)
+        return Wrapped(f"{data_class.value}/{newest}", blob)
 
     def unwrap(self, data_class: DataClass, wrapped: Wrapped) -> bytes:
         """See KeyProvider."""
@@ -113,9 +129,13 @@ class LocalKeyProvider:
         if named != data_class.value or key is None:
             raise KeyRefused(f"key-encryption key {wrapped.kek_id} is not held here")
         try:
-            return aes_key_unwrap(key, wrapped.blob)
-        except (InvalidUnwrap, ValueError) as wrong:
+            return unwrap_sm4(_sm4(key), wrapped.blob) if epoch.endswith(OF_SM) else unwrap_aes(key, wrapped.blob)
+        except UnwrapRefused as wrong:
             raise KeyRefused(f"the key was not wrapped under {wrapped.kek_id}") from wrong
+
+    def suite(self, kek_id: str) -> Suite:
+        """See KeyProvider."""
+        return Suite.SM4_GCM if kek_id.endswith(OF_SM) else Suite.AES_256_GCM
 
     def _epochs(self, data_class: DataClass) -> dict[str, bytes]:
         try:
@@ -124,22 +144,26 @@ class LocalKeyProvider:
             raise KeyRefused(f"keys of class {data_class.value} are not held here") from None
 
 
-def init_keys(directory: Path) -> list[str]:
+def _sm4(kek: bytes) -> bytes:
+    """The 16 bytes that SM4 takes, from the 32 of every key file (HKDF-Expand with SM3)."""
+    return HKDFExpand(algorithm=SM3(), length=16, info=b"gov-kek/sm4").derive(kek)
+
+
+def init_keys(directory: Path, *, sm: bool = False) -> list[str]:
     """Make every key and password of an installation that is not there yet; the names of those made. Never overwrites.
 
-    Key-encryption keys (epoch 0001), the roots, a signing key of each name, a database password a room.
+    Key-encryption keys (epoch 0001), the roots, a signing key of each name, a database password a room. With `sm` the
+    key-encryption keys and the root of the blind indexes serve by SM4 and SM3.
     """
     made: list[str] = []
     _make_directory(directory)
-    for data_class in DataClass:
-        folder = directory / "kek" / data_class.value
-        if not list(folder.glob("*.key")):
-            _write(folder / "0001.key", secrets.token_hex(KEY_BYTES), directory)
-            made.append(f"kek/{data_class.value}/0001")
-    for root in ROOTS:
-        if not list((directory / root).glob("*.key")):
-            _write(directory / root / "0001.key", secrets.token_hex(KEY_BYTES), directory)
-            made.append(f"{root}/0001")
+    of_sm = OF_SM if sm else ""
+    first = {f"kek/{data_class.value}": f"0001{of_sm}" for data_class in DataClass}
+    first |= {root: f"0001{of_sm if root == 'blind-index' else ''}" for root in ROOTS}
+    for folder, name in first.items():
+        if not list((directory / folder).glob("*.key")):
+            _write(directory / folder / f"{name}.key", secrets.token_hex(KEY_BYTES), directory)
+            made.append(f"{folder}/{name}")
     for name in SIGNING_NAMES:
         if not list((directory / "signing" / name).glob("*.pem")):
             made.append(f"signing/{name}/{add_signing_key(directory, name)}")
@@ -173,7 +197,7 @@ def add_signing_key(directory: Path, name: str) -> str:
 
 
 def _place_of(path: Path) -> int:
-    place = path.stem.partition("-")[0]
+    place = path.name.partition(".")[0].partition("-")[0]
     if not (place.isascii() and place.isdigit()):
         raise KeyRefused(f"{path} does not begin with its place in the order, as 0001 does")
     return int(place)
@@ -220,12 +244,17 @@ def parse_hexadecimal(text: str, path: Path) -> bytes:
 
 def read_root(directory: Path, name: str) -> bytes:
     """The newest root key called `name`, one of ROOTS, 32 bytes. Raises KeyRefused."""
+    return _read_key(newest_root(directory, name))
+
+
+def newest_root(directory: Path, name: str) -> Path:
+    """The file of the newest root key called `name`, one of ROOTS. Raises KeyRefused."""
     folder = directory / name
     require_private_directory(folder)
-    paths = sorted(folder.glob("*.key"))
+    paths = sorted(folder.glob("*.key"), key=_place_of)
     if not paths:
         raise KeyRefused(f"there is no {name}")
-    return _read_key(paths[-1])
+    return paths[-1]
 
 
 def _make_directory(path: Path) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gov_services.crypto.data_keys import LONGEST_CACHE_S, DataKeys
 from gov_services.crypto.keys import DataClass, KeyRefused, LocalKeyProvider, Wrapped, init_keys
+from gov_services.crypto.suites import Suite
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
@@ -40,6 +41,10 @@ class CountingProvider:
         """See KeyProvider."""
         self.unwrapped += 1
         return self._inner.unwrap(data_class, wrapped)
+
+    def suite(self, kek_id: str) -> Suite:
+        """See KeyProvider."""
+        return self._inner.suite(kek_id)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gov_services.crypto.data_keys import DataKey
 from gov_services.crypto.envelope import Binding, BoxRefused, close_box, open_box, pack, pad, unpad
 from gov_services.crypto.keys import DataClass, KeyRefused
+from gov_services.crypto.suites import SUITES, Suite
 
 CITIZEN, OTHER = UUID(int=1), UUID(int=2)
 SECRET = b"\x07" * 32
@@ -29,9 +30,13 @@ KEY = a_key()
 PLACE = Binding(column_id="identity.name", row_id=UUID(int=3), citizen_id=CITIZEN, data_class=DataClass.IDENTITY)
 
 
-@given(st.binary(max_size=200), st.sampled_from((1, 16, 32, 64)))
-def test_what_was_closed_opens_in_its_place(plaintext: bytes, pad_to: int) -> None:
-    assert open_box(KEY, close_box(KEY, plaintext, PLACE, pad_to=pad_to), PLACE) == plaintext
+@given(st.binary(max_size=200), st.sampled_from((1, 16, 32, 64)), st.sampled_from(Suite))
+def test_what_was_closed_opens_in_its_place(plaintext: bytes, pad_to: int, suite: Suite) -> None:
+    box = close_box(a_key(suite=suite), plaintext, PLACE, pad_to=pad_to)
+
+    # The key may seal by another suite today: a box opens by its own.
+    assert {open_box(a_key(suite=today), box, PLACE) for today in Suite} == {plaintext}
+    assert box[1] == suite
 
 
 @pytest.mark.parametrize(
@@ -77,8 +82,9 @@ def test_nothing_is_closed_for_a_place_that_is_not_the_keys(citizen_id: UUID, da
         close_box(KEY, b"value", place)
 
 
-def test_every_flipped_bit_is_found() -> None:
-    box = close_box(KEY, b"value", PLACE)
+@pytest.mark.parametrize("suite", Suite)
+def test_every_flipped_bit_is_found(suite: Suite) -> None:
+    box = close_box(a_key(suite=suite), b"value", PLACE)
     for place in range(len(box) * 8):
         flipped = bytearray(box)
         flipped[place // 8] ^= 1 << (place % 8)
@@ -92,8 +98,9 @@ def test_what_is_no_box_is_refused_and_nothing_else_is_raised(box: bytes) -> Non
         open_box(KEY, box, PLACE)
 
 
-def test_a_shortened_or_lengthened_box_is_refused() -> None:
-    box = close_box(KEY, b"value", PLACE)
+@pytest.mark.parametrize("suite", Suite)
+def test_a_shortened_or_lengthened_box_is_refused(suite: Suite) -> None:
+    box = close_box(a_key(suite=suite), b"value", PLACE)
     for other in (*(box[:length] for length in range(len(box))), box + b"\x00"):
         with pytest.raises(BoxRefused):
             open_box(KEY, other, PLACE)
@@ -112,10 +119,10 @@ def test_a_box_says_its_version_suite_and_key_version_and_not_whose_it_is() -> N
     assert a_key(b"\x08" * 32).tag(b"key-reference")[:8] != first[4:HEADER_BYTES]
 
 
-@pytest.mark.parametrize(("place", "said"), [(0, "version 2, suite 1"), (1, "version 1, suite 2")])
+@pytest.mark.parametrize(("place", "said"), [(0, "version 3"), (1, "suite 3")])
 def test_a_version_or_suite_from_the_future_is_refused_by_name(place: int, said: str) -> None:
     box = bytearray(close_box(KEY, b"value", PLACE))
-    box[place] = 2
+    box[place] = 3
     with pytest.raises(BoxRefused, match=said):
         open_box(KEY, bytes(box), PLACE)
 
@@ -124,6 +131,11 @@ def test_lengths_tell_the_bucket_only() -> None:
     around = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
     lengths = [len(close_box(KEY, b"x" * count, PLACE, pad_to=32)) - around for count in (0, 1, 31, 32, 63, 64)]
     assert lengths == [32, 32, 32, 64, 64, 96]
+
+
+def test_no_two_suites_share_a_key() -> None:
+    keys = [KEY.derive(kind.label, kind.key_bytes) for kind in SUITES.values()]
+    assert len({key[:16] for key in keys}) == len(SUITES) == len(Suite)
 
 
 @given(st.binary(max_size=100), st.integers(1, 64))

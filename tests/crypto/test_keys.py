@@ -19,6 +19,7 @@ from gov_services.crypto.keys import (
     read_secret,
 )
 from gov_services.crypto.signing import SigningKey
+from gov_services.crypto.suites import Suite
 
 KEY = bytes(range(32))
 
@@ -138,6 +139,46 @@ def test_the_newest_epoch_wraps_and_all_unwrap(secrets: Path) -> None:
     assert provider.wrap(DataClass.HEALTH, KEY).kek_id == "health/0002"
     assert older.kek_id == "health/0001"
     assert provider.unwrap(DataClass.HEALTH, older) == KEY
+
+
+def test_an_epoch_of_sm_wraps_by_sm4_and_has_what_it_wraps_seal_by_it(secrets: Path) -> None:
+    older = load(secrets).wrap(DataClass.HEALTH, KEY)
+    second = kek(secrets).with_name("0002.sm.key")
+    second.touch(mode=0o600)
+    second.write_text("ab" * 32)
+
+    provider = load(secrets)
+    newer = provider.wrap(DataClass.HEALTH, KEY)
+
+    assert (older.kek_id, newer.kek_id) == ("health/0001", "health/0002.sm")
+    assert provider.unwrap(DataClass.HEALTH, older) == provider.unwrap(DataClass.HEALTH, newer) == KEY
+    assert [provider.suite(wrapped.kek_id) for wrapped in (older, newer)] == [Suite.AES_256_GCM, Suite.SM4_GCM]
+    for wrapped in (Wrapped("health/0002.sm", older.blob), Wrapped("health/0001", newer.blob)):
+        with pytest.raises(KeyRefused, match="not wrapped under"):
+            provider.unwrap(DataClass.HEALTH, wrapped)
+
+
+def test_two_key_encryption_keys_of_one_place_are_refused(secrets: Path) -> None:
+    second = kek(secrets).with_name("0001.sm.key")
+    second.touch(mode=0o600)
+    second.write_text("ab" * 32)
+    with pytest.raises(KeyRefused, match="one place in their order"):
+        load(secrets)
+
+
+def test_an_installation_of_sm_wraps_seals_and_finds_by_it(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    init_keys(secrets, sm=True)
+
+    wrapped = LocalKeyProvider(secrets, DataClass).wrap(DataClass.IDENTITY, KEY)
+    index = BlindIndex.load(secrets)
+
+    assert wrapped.kek_id == "identity/0001.sm"
+    assert repr(index) == "BlindIndex(version=1, sm=True)"
+    assert index.of("x", "v", normalize=exact) != BlindIndex(read_root(secrets, "blind-index")).of(
+        "x", "v", normalize=exact
+    )
+    assert init_keys(secrets) == [], "what is there is neither made again nor doubled"
 
 
 def test_a_blind_index_is_keyed_by_installation_index_and_version() -> None:
