@@ -15,9 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gov_services.cli import documents, graph, installation
 from gov_services.cli.database import drift
 from gov_services.cli.failing import fail, failing_in_one_line
-from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
 from gov_services.cli.settings_page import settings_page
-from gov_services.crypto.keys import add_signing_key, init_keys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import create_engine
 from gov_services.kit.manifest import Manifest
@@ -75,50 +73,6 @@ async def _drift(connection: AsyncConnection) -> list[str]:
 def settings_command() -> None:
     """Print every setting: what docs/settings.md holds."""
     click.echo(settings_page(), nl=False)
-
-
-@click.group()
-def keys() -> None:
-    """Keys: making what is missing, adding a signing key, handing each deployable its own."""
-
-
-@keys.command("init")
-@click.option("--sm", is_flag=True, help="Seal by SM4-GCM, wrap by SM4 and find by HMAC-SM3 (GB/T 39786).")
-def keys_init(sm: bool) -> None:
-    """Make every key and database password that is not there yet. Never overwrites."""
-    settings = load_settings()
-    made = init_keys(settings.secrets_directory, sm=sm)
-    for name in made:
-        click.echo(f"made {name}")
-    click.echo(f"{len(made)} made in {settings.secrets_directory}")
-
-
-@keys.command("export")
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--for", "deployable", type=click.Choice(tuple(KEY_SETS)), required=True, help="Who needs them.")
-def keys_export(directory: Path, deployable: str) -> None:
-    """Copy the key files that one deployable needs into DIRECTORY, flat: what a Secret is made of."""
-    with failing_in_one_line():
-        names = export_keys(load_settings().secrets_directory, deployable, directory)
-    click.echo(f"{len(names)} files for {deployable} in {directory}")
-
-
-@keys.command("place")
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def keys_place(directory: Path) -> None:
-    """Put an exported set from DIRECTORY in place, readable for us alone."""
-    settings = load_settings()
-    with failing_in_one_line():
-        placed = place_keys(directory, settings.secrets_directory)
-    click.echo(f"{len(placed)} key files in {settings.secrets_directory}")
-
-
-@keys.command("add")
-@click.argument("name")
-def keys_add(name: str) -> None:
-    """Add a signing key NAME beside the old ones: the newest signs, all verify."""
-    settings = load_settings()
-    click.echo(add_signing_key(settings.secrets_directory, name))
 
 
 @click.group("documents")

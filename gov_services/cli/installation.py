@@ -79,8 +79,8 @@ async def publish_seed(settings: Settings, *, clock: Clock, seed: Bundle | None 
                 note="the reviewed file",
                 now=now,
             )
-            entry = _entry(
-                settings, clock, EntryKind.BUNDLE, "bundle.published", f"bundle:{bundle.version}:{bundle.hash.hex()}"
+            entry = upkeep_entry(
+                clock, EntryKind.BUNDLE, "bundle.published", f"bundle:{bundle.version}:{bundle.hash.hex()}"
             )
             await log.record_change(session, entry)
         return True
@@ -97,7 +97,7 @@ async def log_manifest(settings: Settings, manifest: Manifest, *, clock: Clock) 
         async with database.writing() as session:
             manifest.require_not_before(await _newest_announced(session))
             name = f"manifest:{manifest.version}:{manifest.hash}"
-            await log.record_change(session, _entry(settings, clock, EntryKind.MANIFEST, "manifest.trusted", name))
+            await log.record_change(session, upkeep_entry(clock, EntryKind.MANIFEST, "manifest.trusted", name))
     finally:
         await log.close()
         await database.close()
@@ -122,7 +122,8 @@ async def _newest_announced(session: ReadSession) -> int:
     )
 
 
-def _entry(settings: Settings, clock: Clock, kind: EntryKind, action: str, name: str) -> Entry:
+def upkeep_entry(clock: Clock, kind: EntryKind, action: str, name: str, *, reason: str | None = None) -> Entry:
+    """What an operator's command did to `name`."""
     now = clock.now()
     entry_id = new_id(now)
     return Entry(
@@ -138,6 +139,7 @@ def _entry(settings: Settings, clock: Clock, kind: EntryKind, action: str, name:
         entrance="command:gov-services",
         subject_tag=None,
         object=name,
+        reason=reason,
         outcome="allowed",
         request=str(entry_id),
     )

@@ -22,7 +22,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "documents": (_COMMANDS, "documents_group"),
     "gateway": ("gov_services.cli.gateway", "gateway"),
     "graph": (_COMMANDS, "graph_group"),
-    "keys": (_COMMANDS, "keys"),
+    "keys": ("gov_services.cli.keys", "keys"),
     "log": (_SERVING, "log"),
     "purposes": (_COMMANDS, "purposes_group"),
     "serve": (_SERVING, "serve"),

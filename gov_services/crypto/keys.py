@@ -83,6 +83,10 @@ class KeyProvider(Protocol):
         """The data key. Raises KeyRefused."""
         ...
 
+    def newest(self, data_class: DataClass) -> str:
+        """The id of the key-encryption key that wraps. Raises KeyRefused."""
+        ...
+
     def suite(self, kek_id: str) -> Suite:
         """By which suite a data key seals that is wrapped under this key-encryption key."""
         ...
@@ -122,6 +126,10 @@ class LocalKeyProvider:
         blob = wrap_sm4(_sm4(kek), key) if newest.endswith(OF_SM) else wrap_aes(kek, key)
         return Wrapped(f"{data_class.value}/{newest}", blob)
 
+    def newest(self, data_class: DataClass) -> str:
+        """See KeyProvider."""
+        return f"{data_class.value}/{list(self._epochs(data_class))[-1]}"
+
     def unwrap(self, data_class: DataClass, wrapped: Wrapped) -> bytes:
         """See KeyProvider."""
         named, _, epoch = wrapped.kek_id.partition("/")
@@ -132,6 +140,10 @@ class LocalKeyProvider:
             return unwrap_sm4(_sm4(key), wrapped.blob) if epoch.endswith(OF_SM) else unwrap_aes(key, wrapped.blob)
         except UnwrapRefused as wrong:
             raise KeyRefused(f"the key was not wrapped under {wrapped.kek_id}") from wrong
+
+    def held(self, data_class: DataClass) -> list[str]:
+        """Ids of all key-encryption keys of the class, oldest first. Raises KeyRefused."""
+        return [f"{data_class.value}/{epoch}" for epoch in self._epochs(data_class)]
 
     def suite(self, kek_id: str) -> Suite:
         """See KeyProvider."""
@@ -172,6 +184,30 @@ def init_keys(directory: Path, *, sm: bool = False) -> list[str]:
             _write(directory / "db" / room, secrets.token_urlsafe(24), directory)
             made.append(f"db/{room}")
     return made
+
+
+def add_kek(directory: Path, data_class: DataClass, *, sm: bool = False) -> str:
+    """Make the class's next key-encryption key, which wraps from the next start on; its id. Raises KeyRefused."""
+    folder = directory / "kek" / data_class.value
+    require_private_directory(folder)
+    highest = max((_place_of(path) for path in folder.glob("*.key")), default=0)
+    epoch = f"{highest + 1:04d}{OF_SM if sm else ''}"
+    _write(folder / f"{epoch}.key", secrets.token_hex(KEY_BYTES), directory)
+    return f"{data_class.value}/{epoch}"
+
+
+def kek_path(directory: Path, kek_id: str) -> Path:
+    """The file of a key-encryption key."""
+    return directory / "kek" / f"{kek_id}.key"
+
+
+def destroy_file(path: Path) -> None:
+    """Overwrite a key file and take it away. What a medium or a backup keeps besides is for its owner to destroy."""
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def add_signing_key(directory: Path, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables of schema `keys`: wrapped data keys, and the tombstones of destroyed ones. No SQL is built here."""
+"""Tables of schema `keys`: wrapped data keys, tombstones of destroyed ones, retired wrappers. No SQL is built here."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ class DataKeyRow(Base):
     created_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     destroyed_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class RetiredRow(Base):
+    """A key-encryption key that was destroyed on purpose: nothing is wrapped under it any more."""
+
+    __tablename__ = "retired"
+    __table_args__ = {"schema": "keys"}  # noqa: RUF012
+
+    kek_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    retired_at: Mapped[dt.datetime] = mapped_column(_MOMENT)

@@ -1,4 +1,4 @@
-"""All SQL of `crypto`: the wrapped data keys. It wraps and unwraps nothing."""
+"""All SQL of `crypto`: the wrapped data keys, and what wraps no more. It wraps and unwraps nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 
-from gov_services.crypto.models import DataKeyRow
+from gov_services.crypto.models import DataKeyRow, RetiredRow
 from gov_services.kit.database import ReadSession, Session
 
 
@@ -42,3 +43,48 @@ async def destroy(session: Session, *, citizen_id: UUID, data_class: str, reason
         .returning(DataKeyRow.version)
     )
     return len((await session.execute(statement)).all())
+
+
+async def counted(session: ReadSession, *, data_class: str) -> list[tuple[str, int, int]]:
+    """(key-encryption key, keys that stand under it, destroyed ones that did), by name. It reads the whole class."""
+    await session.execute(text("SET LOCAL statement_timeout = '10min'"))
+    stands = DataKeyRow.destroyed_at.is_(None)
+    query = (
+        select(DataKeyRow.kek_id, func.count().filter(stands), func.count().filter(~stands))
+        .where(DataKeyRow.data_class == data_class)
+        .group_by(DataKeyRow.kek_id)
+        .order_by(DataKeyRow.kek_id)
+    )
+    return [(kek_id, keys, destroyed) for kek_id, keys, destroyed in await session.execute(query)]
+
+
+async def locked_after(
+    session: Session, *, data_class: str, after: tuple[UUID, int] | None, limit: int
+) -> Sequence[DataKeyRow]:
+    """The next keys of the class that are not destroyed, by citizen and version, held until the transaction ends."""
+    query = (
+        select(DataKeyRow)
+        .where(DataKeyRow.data_class == data_class, DataKeyRow.destroyed_at.is_(None))
+        .order_by(DataKeyRow.citizen_id, DataKeyRow.version)
+        .limit(limit)
+        .with_for_update()
+    )
+    if after is not None:
+        query = query.where(tuple_(DataKeyRow.citizen_id, DataKeyRow.version) > after)
+    return (await session.execute(query)).scalars().all()
+
+
+async def hold_still(session: Session) -> None:
+    """Let no key be made, re-wrapped or destroyed until this transaction ends; reading goes on."""
+    await session.execute(text("LOCK TABLE keys.data_key IN SHARE ROW EXCLUSIVE MODE"))
+
+
+async def retire(session: Session, *, kek_id: str, now: dt.datetime) -> bool:
+    """Have nothing more be wrapped under a key-encryption key; whether it had not been so before."""
+    statement = insert(RetiredRow).values(kek_id=kek_id, retired_at=now).on_conflict_do_nothing()
+    return (await session.execute(statement.returning(RetiredRow.kek_id))).scalar() is not None
+
+
+async def retired(session: ReadSession) -> set[str]:
+    """All key-encryption keys under which nothing is wrapped any more."""
+    return set((await session.execute(select(RetiredRow.kek_id))).scalars())

@@ -22,9 +22,7 @@ ROOMS = ("identity", "permits", "payments", "healthcode", "privacy")
 ANNOUNCED = {
     ("audit", "export"),
     ("audit", "witness"),
-    ("keys", "rotate"),
     ("keys", "shred"),
-    ("keys", "status"),
     ("privacy", "lint"),
     ("privacy", "map"),
     ("privacy", "narrow"),

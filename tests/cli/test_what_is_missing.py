@@ -26,6 +26,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "graph check": (),
     "graph compose": (),
     "graph explain": ("{file}",),
+    "keys retire": ("health",),
+    "keys rotate": ("health",),
+    "keys status": (),
     "keys export": ("{directory}/exported", "--for", "gateway"),
     "purposes publish": (),
     "staff add": (*("w.x", "--name", "x", "--role", "registrar", "--office", "x"), "--password", "an invented one"),
@@ -50,7 +53,7 @@ WITHOUT_NEED = {
 }
 """Commands that are not asked here, each with its reason."""
 
-NEEDS_SERVERS = ("audit", "client", "staff", "db", "documents announce", "purposes")
+NEEDS_SERVERS = ("audit", "client", "staff", "db", "documents announce", "keys rotate", "keys status", "purposes")
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> set[str]:

@@ -42,6 +42,10 @@ class CountingProvider:
         self.unwrapped += 1
         return self._inner.unwrap(data_class, wrapped)
 
+    def newest(self, data_class: DataClass) -> str:
+        """See KeyProvider."""
+        return self._inner.newest(data_class)
+
     def suite(self, kek_id: str) -> Suite:
         """See KeyProvider."""
         return self._inner.suite(kek_id)

@@ -1,0 +1,115 @@
+"""`gov-services keys`: making what is missing, adding, handing out, rotating and retiring keys. It knows no format."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+
+import rich_click as click
+
+from gov_services.cli import key_upkeep
+from gov_services.cli.failing import fail, failing_in_one_line
+from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
+from gov_services.crypto.keys import DataClass, add_kek, add_signing_key, init_keys
+from gov_services.kit.clock import SystemClock
+from gov_services.kit.settings import load_settings
+
+CLASSES = tuple(item.value for item in DataClass)
+
+
+@click.group()
+def keys() -> None:
+    """Keys: making what is missing, adding a signing key, handing each deployable its own."""
+
+
+@keys.command("init")
+@click.option("--sm", is_flag=True, help="Seal by SM4-GCM, wrap by SM4 and find by HMAC-SM3 (GB/T 39786).")
+def keys_init(sm: bool) -> None:
+    """Make every key and database password that is not there yet. Never overwrites."""
+    settings = load_settings()
+    made = init_keys(settings.secrets_directory, sm=sm)
+    for name in made:
+        click.echo(f"made {name}")
+    click.echo(f"{len(made)} made in {settings.secrets_directory}")
+
+
+@keys.command("export")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--for", "deployable", type=click.Choice(tuple(KEY_SETS)), required=True, help="Who needs them.")
+def keys_export(directory: Path, deployable: str) -> None:
+    """Copy the key files that one deployable needs into DIRECTORY, flat: what a Secret is made of."""
+    with failing_in_one_line():
+        names = export_keys(load_settings().secrets_directory, deployable, directory)
+    click.echo(f"{len(names)} files for {deployable} in {directory}")
+
+
+@keys.command("place")
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def keys_place(directory: Path) -> None:
+    """Put an exported set from DIRECTORY in place, readable for us alone."""
+    settings = load_settings()
+    with failing_in_one_line():
+        placed = place_keys(directory, settings.secrets_directory)
+    click.echo(f"{len(placed)} key files in {settings.secrets_directory}")
+
+
+@keys.command("add")
+@click.argument("name")
+@click.option("--sm", is_flag=True, help="A key-encryption key that wraps by SM4 and has SM4-GCM seal.")
+def keys_add(name: str, sm: bool) -> None:
+    """Add a key NAME beside the old ones: a signing key, or kek/CLASS. The newest signs or wraps, all serve."""
+    directory = load_settings().secrets_directory
+    kind, _, data_class = name.partition("/")
+    if kind == "kek" and data_class in CLASSES:
+        click.echo(add_kek(directory, DataClass(data_class), sm=sm))
+    elif sm:
+        fail("only key-encryption keys (kek/CLASS) serve by SM4")
+    else:
+        click.echo(add_signing_key(directory, name))
+
+
+@keys.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def keys_status(as_json: bool) -> None:
+    """Show of every class which key-encryption keys there are, and how many data keys each wraps."""
+    with failing_in_one_line():
+        found = asyncio.run(key_upkeep.status(load_settings()))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found]))
+        return
+    for one in found:
+        what = "wraps" if one.newest else "retired" if one.retired else "older"
+        lacks = "" if one.file or one.retired else ", NO FILE HERE"
+        click.echo(f"{one.kek_id:18} {one.suite:12} {what:8} {one.keys} keys, {one.destroyed} destroyed{lacks}")
+
+
+@keys.command("rotate")
+@click.argument("data_class", metavar="CLASS", type=click.Choice(CLASSES))
+def keys_rotate(data_class: str) -> None:
+    """Wrap every data key of CLASS under its newest key-encryption key, while all serves. Ended, it is begun again."""
+    settings = load_settings()
+    with failing_in_one_line():
+        done = asyncio.run(key_upkeep.rotate(settings, DataClass(data_class), clock=SystemClock(), tell=_told))
+    click.echo(f"{done.rewrapped} of {done.seen} data keys wrapped anew, all under {done.newest}")
+
+
+def _told(seen: int, rewrapped: int) -> None:
+    click.echo(f"{seen} looked at, {rewrapped} wrapped anew", err=True)
+
+
+@keys.command("retire")
+@click.argument("data_class", metavar="CLASS", type=click.Choice(CLASSES))
+def keys_retire(data_class: str) -> None:
+    """Destroy the files of all key-encryption keys of CLASS but the newest, once no data key is wrapped under them.
+
+    Dumps made before open nothing from then on, once the backups of these files are destroyed as well.
+    """
+    settings = load_settings()
+    with failing_in_one_line():
+        destroyed = asyncio.run(key_upkeep.retire(settings, DataClass(data_class), clock=SystemClock()))
+    for kek_id in destroyed:
+        click.echo(f"destroyed {kek_id}")
+    if not destroyed:
+        click.echo(f"{data_class} has one key-encryption key here, and it wraps")

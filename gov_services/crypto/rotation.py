@@ -1,0 +1,89 @@
+"""Bringing data keys under the newest key-encryption key, batch by batch while all serves, and ending an old one.
+
+It makes no key and takes no file away. What was sealed stays as it is: only the wrapping changes, so that a dump made
+before opens nothing once the key that it was wrapped under is gone (NIST SP 800-57 part 1 §8.3.4).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+from dataclasses import dataclass
+from uuid import UUID
+
+from gov_services.crypto import store
+from gov_services.crypto.data_keys import DataKey
+from gov_services.crypto.keys import DataClass, KeyProvider, KeyRefused, Wrapped
+from gov_services.kit.database import ReadSession, Session
+
+BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many data keys there are under one key-encryption key."""
+
+    kek_id: str
+    keys: int
+    destroyed: int
+    """Tombstones of keys that it wrapped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one batch did."""
+
+    seen: int
+    """Keys that were looked at; none: it is done."""
+    rewrapped: int
+    last: tuple[UUID, int] | None
+    """Citizen and version to go on after."""
+
+
+async def standings(session: ReadSession, *, data_class: DataClass) -> list[Standing]:
+    """Of every key-encryption key that wraps, or wrapped, keys of the class; oldest first."""
+    return [Standing(*row) for row in await store.counted(session, data_class=data_class.value)]
+
+
+async def rewrap(
+    session: Session,
+    provider: KeyProvider,
+    *,
+    data_class: DataClass,
+    after: tuple[UUID, int] | None,
+    batch: int = BATCH,
+) -> Step:
+    """Wrap the next `batch` keys of the class under the newest epoch, those that are not, in this transaction.
+
+    It holds their rows until it ends, so that an erasure waits and then destroys the newer form. Ended in the middle,
+    it is begun again from the first citizen and passes over what is done. Raises KeyRefused for a key that does not
+    come out as the one that was committed to: it is left, and named.
+    """
+    rows = await store.locked_after(session, data_class=data_class.value, after=after, limit=batch)
+    newest = provider.newest(data_class)
+    changed = 0
+    for row in rows:
+        if row.kek_id == newest or row.wrapped is None:
+            continue
+        key = provider.unwrap(data_class, Wrapped(row.kek_id, row.wrapped))
+        held = DataKey(key, citizen_id=row.citizen_id, data_class=data_class, version=row.version)
+        if not hmac.compare_digest(held.commitment, row.commitment):
+            raise KeyRefused(f"the {data_class.value} key of citizen {row.citizen_id} is not the one committed to")
+        wrapped = provider.wrap(data_class, key)
+        row.kek_id, row.wrapped = wrapped.kek_id, wrapped.blob
+        changed += 1
+    await session.flush()
+    return Step(len(rows), changed, (rows[-1].citizen_id, rows[-1].version) if rows else None)
+
+
+async def retire(session: Session, *, data_class: DataClass, kek_id: str, now: dt.datetime) -> bool:
+    """Have the database take nothing more under a key-encryption key; whether it had not been so before.
+
+    From the commit on its file may go. Raises KeyRefused where a data key is still wrapped under it.
+    """
+    await store.hold_still(session)
+    found = {one.kek_id: one.keys for one in await standings(session, data_class=data_class)}
+    under = found.get(kek_id, 0)
+    if under:
+        raise KeyRefused(f"{under} data keys are wrapped under {kek_id}: keys rotate {data_class.value}")
+    return await store.retire(session, kek_id=kek_id, now=now)
