@@ -45,6 +45,23 @@ def bench_gateway(rounds: int, seconds: float, connections: int, without_peers: 
     click.echo(_table(figures))
 
 
+@bench.command("sealed")
+@click.option("--rounds", default=25, show_default=True)
+@click.option("--repeats", default=4000, show_default=True, help="Of each way in a round.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def bench_sealed(rounds: int, repeats: int, as_json: bool) -> None:
+    """A sealed field opened and closed, by each suite, beside the bare cipher. Needs no server."""
+    from gov_services.devstack.bench.sealed import measure
+
+    figures = measure(rounds=rounds, repeats=repeats)
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    click.echo(f"{'':34}{'microseconds':>14}{'of the bare cipher':>20}")
+    for name, found in figures.items():
+        click.echo(f"{name:34}{found['us']:>14.2f}{found['ratio']:>20.2f}")
+
+
 async def _gateway(run: Any, *, without_peers: bool) -> dict[str, Any]:
     from gov_services.devstack.bench import contestants, scenario
     from gov_services.devstack.bench.measure import measure

@@ -15,7 +15,7 @@ from gov_services.consent.purposes import Form, Relation
 from gov_services.consent.vocabulary import PersonalField, Vocabulary
 from gov_services.crypto.columns import Sealed, SealedColumn
 from gov_services.crypto.data_keys import DataKey
-from gov_services.crypto.envelope import Binding, open_box
+from gov_services.crypto.envelope import frame
 from gov_services.crypto.keys import DataClass
 from gov_services.crypto.masks import MASKS
 from gov_services.kit.errors import Refusal
@@ -158,15 +158,10 @@ class Disclosure:
         if subject != self.subject_id:
             raise BeyondDisclosure(f"{column.column_id} of this row is about somebody else")
         key = self._keys.get(column.data_class)
-        if key is None:
+        if key is None or key.citizen_id != subject:
             raise BeyondDisclosure(f"{column.column_id} is of a class that this room does not open")
-        binding = Binding(
-            column_id=column.column_id,
-            row_id=row_id_of(row, column),
-            citizen_id=subject,
-            data_class=column.data_class,
-        )
-        return open_box(key, sealed.box, binding).decode()
+        boxes = frame(key, column.column_id, data_class=column.data_class)
+        return boxes.open(key, sealed.box, row_id_of(row, column)).decode()
 
 
 def row_id_of(row: Any, column: SealedColumn) -> UUID:

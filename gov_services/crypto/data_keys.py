@@ -8,6 +8,7 @@ import hmac
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hashes import SHA256, SM3, HashAlgorithm
@@ -27,7 +28,7 @@ FIRST_VERSION = 1
 class DataKey:
     """One citizen's key of one class, unwrapped. It shows itself to nobody."""
 
-    __slots__ = ("_ciphers", "_key", "_reference", "citizen_id", "data_class", "suite", "version")
+    __slots__ = ("_ciphers", "_key", "_reference", "citizen_id", "data_class", "frames", "suite", "version")
 
     def __init__(
         self,
@@ -44,6 +45,8 @@ class DataKey:
         self._key = key
         self._ciphers: dict[int, Aead] = {}
         self._reference: bytes | None = None
+        self.frames: dict[str, Any] = {}
+        """By column, for crypto.envelope."""
         self.suite = suite
         self.citizen_id = citizen_id
         self.data_class = data_class

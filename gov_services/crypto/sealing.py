@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gov_services.crypto.columns import Sealed, SealedColumn
 from gov_services.crypto.data_keys import DataKey
-from gov_services.crypto.envelope import Binding, close_box
+from gov_services.crypto.envelope import frame
 
 
 class Sealer:
@@ -20,10 +20,6 @@ class Sealer:
 
     def seal(self, column: SealedColumn, *, row_id: UUID, value: str) -> Sealed:
         """`value`, sealed for its column and row. Raises envelope.BoxRefused for a column of another class."""
-        binding = Binding(
-            column_id=column.column_id,
-            row_id=row_id,
-            citizen_id=self._key.citizen_id,
-            data_class=column.data_class,
-        )
-        return Sealed(close_box(self._key, value.encode(), binding, pad_to=column.pad_to))
+        key = self._key
+        boxes = frame(key, column.column_id, data_class=column.data_class)
+        return Sealed(boxes.close(key, value.encode(), row_id, pad_to=column.pad_to))

@@ -37,10 +37,21 @@ class Suite(IntEnum):
     SM4_GCM = 16
 
 
+Decrypt = Callable[[bytes, bytes, bytes], bytes]
+
+
 class Aead(Protocol):
     """Authenticated encryption under one key."""
 
     nonce_bytes: int
+
+    @property
+    def decrypt_bare(self) -> Decrypt:
+        """As `decrypt`, for what every opened field waits for: the nonce's length is its caller's concern.
+
+        It may raise InvalidTag and ValueError instead.
+        """
+        ...
 
     def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """Ciphertext and tag. Raises CipherRefused for a nonce of another length."""
@@ -60,6 +71,7 @@ class Aes256Gcm:
         """`key`: 32 bytes. Raises CipherRefused."""
         _require_length("key", key, 32)
         self._gcm = AESGCM(key)
+        self.decrypt_bare: Decrypt = self._gcm.decrypt
 
     def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """See Aead."""
@@ -95,6 +107,8 @@ class XAes256Gcm:
         """See Aead."""
         return self._under(nonce).decrypt(nonce[12:], sealed, aad)
 
+    decrypt_bare = decrypt
+
     def _under(self, nonce: bytes) -> Aes256Gcm:
         _require_length("nonce", nonce, self.nonce_bytes)
         halves = (b"\x00" + bytes([counter]) + b"X\x00" + nonce[:12] for counter in (1, 2))
@@ -129,6 +143,8 @@ class Sm4Gcm:
             return gcm.update(sealed[:-TAG_BYTES]) + gcm.finalize()
         except InvalidTag:
             raise CipherRefused("altered, or made otherwise") from None
+
+    decrypt_bare = decrypt
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ WITHOUT_NEED = {
     "serve": "starts what it needs; test_serving asks it in production",
     "gateway": "serves; test_serving and test_standalone",
     "bench gateway": "starts what it measures",
+    "bench sealed": "needs nothing; test_bench",
     "subgraph": "serves; test_serving",
     "log": "serves; test_serving",
     "worker": "serves; test_serving",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
+from types import FrameType
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,6 +134,22 @@ def test_lengths_tell_the_bucket_only() -> None:
     around = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
     lengths = [len(close_box(KEY, b"x" * count, PLACE, pad_to=32)) - around for count in (0, 1, 31, 32, 63, 64)]
     assert lengths == [32, 32, 32, 64, 64, 96]
+
+
+def test_a_key_is_gone_from_memory_with_the_last_who_holds_it() -> None:
+    gc.disable()
+    try:
+        key = a_key()
+        open_box(key, close_box(key, b"value", PLACE), PLACE)
+        assert [held for held in gc.get_referrers(key) if not isinstance(held, FrameType)] == []
+    finally:
+        gc.enable()
+
+
+def test_the_additional_data_are_those_of_the_format_whichever_way_they_are_made() -> None:
+    box = close_box(KEY, b"value", PLACE)
+    padded = AESGCM(KEY.derive(b"seal")).decrypt(box[12:24], box[24:], box[:12] + pack(PLACE, 1))
+    assert unpad(padded) == b"value"
 
 
 def test_no_two_suites_share_a_key() -> None:

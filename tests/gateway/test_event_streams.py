@@ -111,7 +111,7 @@ async def test_when_changes_may_have_been_missed_the_stream_is_cut(
 ) -> None:
     async with line.stream("MessageReceived", actor=citizen) as response:
         await line.listens(1)
-        await graph_town.valkey.execute_command("CLIENT", "KILL", "TYPE", "PUBSUB")
+        await line.cut()
 
         assert [event async for event in events_of(response)] == []
     async with line.stream("MessageReceived", actor=citizen) as refused:

@@ -382,7 +382,7 @@ async def test_when_valkey_goes_away_who_listens_is_told_to_come_again(
     async with line.signed_in(citizen) as socket:
         await line.subscribe(socket, "MessageReceived")
 
-        await graph_town.valkey.execute_command("CLIENT", "KILL", "TYPE", "PUBSUB")
+        await line.cut()
 
         assert await socket.closed() == (1013, "Changes may have been missed")
     async with line.signed_in(citizen) as again:

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from front_door import FrontDoor
@@ -63,6 +64,13 @@ class Line:
     def __init__(self, door: FrontDoor, address: str) -> None:
         self.door = door
         self.address = address
+        self.name = f"listener-{uuid4()}"
+
+    async def cut(self) -> None:
+        """Have Valkey close the connection on which the gateway listens."""
+        clients = await self.door.town.valkey.client_list(_type="pubsub")
+        (mine,) = [client["id"] for client in clients if client["name"] == self.name]
+        await self.door.town.valkey.client_kill_filter(_id=mine)
 
     @contextlib.asynccontextmanager
     async def socket(self, *, protocol: str | None = PROTOCOL, **headers: str) -> AsyncIterator[Socket]:
@@ -123,10 +131,13 @@ class Line:
 async def line_to(door: FrontDoor) -> AsyncIterator[Line]:
     """Serve the gateway of `door` on a port."""
     listener, address = listen("127.0.0.1", 0)
+    line = Line(door, address)
+    # By this name its connection is told from those of the tests beside it, on the one Valkey of all.
+    door.gateway.live._valkey.connection_pool.connection_kwargs["client_name"] = line.name
     await door.gateway.live.start()
     try:
         async with served(door.gateway.endpoint, listener, lifespan="off"):
-            yield Line(door, address)
+            yield line
     finally:
         await door.gateway.live.close()
 
