@@ -21,7 +21,7 @@ CLASSES = tuple(item.value for item in DataClass)
 
 @click.group()
 def keys() -> None:
-    """Keys: making what is missing, adding a signing key, handing each deployable its own."""
+    """Keys: making what is missing, adding, handing each deployable its own, rotating and retiring."""
 
 
 @keys.command("init")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.hashes import SHA256, SM3, HashAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from gov_services.crypto import store
@@ -71,8 +71,7 @@ class DataKey:
             kind = SUITES.get(suite)
             if kind is None:
                 raise KeyRefused(f"suite {suite} is not known here")
-            by = SM3() if suite == Suite.SM4_GCM else SHA256()
-            cipher = self._ciphers[suite] = kind.cipher(self.derive(kind.label, kind.key_bytes, by=by))
+            cipher = self._ciphers[suite] = kind.cipher(self.derive(kind.label, kind.key_bytes, by=kind.by()))
         return cipher
 
     @property

@@ -19,6 +19,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256, SM3, HashAlgorithm
 
 TAG_BYTES = 16
 GCM_NONCE_BYTES = 12
@@ -155,12 +156,14 @@ class SuiteKind:
     key_bytes: int
     label: bytes
     """From which its key is derived: no key serves two ciphers."""
+    by: Callable[[], HashAlgorithm] = SHA256
+    """The hash that derives it."""
 
 
 SUITES: dict[int, SuiteKind] = {
     Suite.AES_256_GCM: SuiteKind(Aes256Gcm, 32, b"seal"),
     Suite.XAES_256_GCM: SuiteKind(XAes256Gcm, 32, b"seal/xaes-256-gcm"),
-    Suite.SM4_GCM: SuiteKind(Sm4Gcm, 16, b"seal/sm4-gcm"),
+    Suite.SM4_GCM: SuiteKind(Sm4Gcm, 16, b"seal/sm4-gcm", by=SM3),
 }
 
 

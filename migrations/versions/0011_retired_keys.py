@@ -34,11 +34,7 @@ def upgrade() -> None:
     op.execute(FUNCTION)
     append_only("keys.retired")
     op.execute(
-        "CREATE TRIGGER data_key_under_no_retired BEFORE INSERT ON keys.data_key "
-        "FOR EACH ROW EXECUTE FUNCTION keys.refuse_retired()"
-    )
-    op.execute(
-        "CREATE TRIGGER data_key_back_under_no_retired BEFORE UPDATE OF kek_id ON keys.data_key "
+        "CREATE TRIGGER data_key_under_no_retired BEFORE INSERT OR UPDATE OF kek_id ON keys.data_key "
         "FOR EACH ROW EXECUTE FUNCTION keys.refuse_retired()"
     )
 

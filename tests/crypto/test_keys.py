@@ -14,6 +14,7 @@ from gov_services.crypto.keys import (
     KeyRefused,
     LocalKeyProvider,
     Wrapped,
+    add_kek,
     init_keys,
     read_root,
     read_secret,
@@ -130,9 +131,7 @@ def test_what_was_wrapped_under_another_key_or_altered_does_not_unwrap(secrets: 
 
 def test_the_newest_epoch_wraps_and_all_unwrap(secrets: Path) -> None:
     older = load(secrets).wrap(DataClass.HEALTH, KEY)
-    second = kek(secrets).with_name("0002.key")
-    second.touch(mode=0o600)
-    second.write_text("ab" * 32)
+    add_kek(secrets, DataClass.HEALTH)
 
     provider = load(secrets)
 
@@ -143,9 +142,7 @@ def test_the_newest_epoch_wraps_and_all_unwrap(secrets: Path) -> None:
 
 def test_an_epoch_of_sm_wraps_by_sm4_and_has_what_it_wraps_seal_by_it(secrets: Path) -> None:
     older = load(secrets).wrap(DataClass.HEALTH, KEY)
-    second = kek(secrets).with_name("0002.sm.key")
-    second.touch(mode=0o600)
-    second.write_text("ab" * 32)
+    add_kek(secrets, DataClass.HEALTH, sm=True)
 
     provider = load(secrets)
     newer = provider.wrap(DataClass.HEALTH, KEY)
