@@ -18,6 +18,7 @@ from litestar.params import FromPath
 
 from gov_services.audit import store
 from gov_services.audit.checkpoint import verifier_key
+from gov_services.audit.describe import Describer
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import LAG_LIMIT_S
 from gov_services.crypto.signing import SigningKey, VerifyKeys
@@ -49,16 +50,21 @@ class Place:
 class Audit:
     """The audit deployable: wired once, started and closed by whoever serves it."""
 
-    def __init__(self, database: Database, integrator: Integrator, router: Router) -> None:
+    def __init__(self, database: Database, integrator: Integrator, describer: Describer, router: Router) -> None:
         self.router = router
         self.integrator = integrator
         self._database = database
         self._stop = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._describer = describer
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to integrate in the background."""
-        self._task = asyncio.get_running_loop().create_task(self.integrator.run(self._stop), name="audit-integrator")
+        """Begin to integrate, and to describe, in the background."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self.integrator.run(self._stop), name="audit-integrator"),
+            loop.create_task(self._describer.run(self._stop), name="audit-describer"),
+        ]
 
     async def ready(self) -> dict[str, bool]:
         """Whether what the log depends on answers, and what waits to be signed does not wait for too long.
@@ -81,8 +87,8 @@ class Audit:
     async def close(self) -> None:
         """Stop after the run at hand, and return every connection."""
         self._stop.set()
-        if self._task is not None:
-            await self._task
+        for task in self._tasks:
+            await task
         await self._database.close()
 
 
@@ -100,7 +106,7 @@ def create_audit(settings: Settings, *, clock: Clock | None = None) -> Audit:
         origin=origin,
         published=settings.runtime_directory / "log",
     )
-    return Audit(database, integrator, create_router(database, keys, origin=origin))
+    return Audit(database, integrator, Describer(database), create_router(database, keys, origin=origin))
 
 
 def create_app(settings: Settings) -> Litestar:

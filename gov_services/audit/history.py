@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from gov_services.audit import store
 from gov_services.audit.entry import EntryKind
-from gov_services.audit.models import EntryRow, PendingRow
+from gov_services.audit.models import DescribedRow, EntryRow, PendingRow
 from gov_services.kit.database import ReadSession
 
 PAGE_LIMIT = 200
@@ -49,42 +49,42 @@ async def search(
 
     The last one's number is the cursor: the next page is what is below it.
     """
-    query = _matching(wanted).order_by(EntryRow.seq.desc()).limit(max(0, min(limit, PAGE_LIMIT)))
+    query = _matching(wanted).order_by(DescribedRow.seq.desc()).limit(max(0, min(limit, PAGE_LIMIT)))
     if before is not None:
-        query = query.where(EntryRow.seq < before)
+        query = query.where(DescribedRow.seq < before)
     return await store.found(session, query)
 
 
-def _matching(wanted: Search) -> Select[EntryRow]:
-    query = select(EntryRow)
+def _matching(wanted: Search) -> Select[int]:
+    query = select(DescribedRow.seq)
     exact = {
-        EntryRow.subject_tag: wanted.subject_tag,
-        EntryRow.actor: wanted.actor,
-        EntryRow.client: wanted.client,
-        EntryRow.purpose: wanted.purpose,
-        EntryRow.outcome: wanted.outcome,
-        EntryRow.code: wanted.code,
-        EntryRow.case_id: wanted.case,
+        DescribedRow.subject_tag: wanted.subject_tag,
+        DescribedRow.actor: wanted.actor,
+        DescribedRow.client: wanted.client,
+        DescribedRow.purpose: wanted.purpose,
+        DescribedRow.outcome: wanted.outcome,
+        DescribedRow.code: wanted.code,
+        DescribedRow.case_id: wanted.case,
     }
     for column, value in exact.items():
         if value is not None:
             query = query.where(column == value)
     if wanted.coordinate is not None:
-        query = query.where(EntryRow.coordinates.contains([wanted.coordinate]))
+        query = query.where(DescribedRow.coordinates.contains([wanted.coordinate]))
     if wanted.kinds:
-        query = query.where(EntryRow.kind.in_([kind.value for kind in wanted.kinds]))
+        query = query.where(DescribedRow.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.since is not None:
-        query = query.where(EntryRow.at >= wanted.since)
+        query = query.where(DescribedRow.at >= wanted.since)
     if wanted.until is not None:
-        query = query.where(EntryRow.at < wanted.until)
+        query = query.where(DescribedRow.at < wanted.until)
     return query
 
 
 async def highest_named(session: ReadSession, *, purpose: str, kind: EntryKind, room: str, name: str) -> int:
     """The highest number in objects `name:number:…` that `room` logged; 0 for none. What waits for a number counts."""
     said = func.convert_from(PendingRow.body, "UTF8").cast(JSONB)
-    numbered = select(EntryRow.object.label("object")).where(
-        EntryRow.purpose == purpose, EntryRow.kind == kind.value, EntryRow.room == room
+    numbered = select(DescribedRow.object.label("object")).where(
+        DescribedRow.purpose == purpose, DescribedRow.kind == kind.value, DescribedRow.room == room
     )
     waiting = select(said["object"].astext.label("object")).where(
         said["kind"].astext == kind.value, said["room"].astext == room

@@ -124,18 +124,23 @@ class Integrator:
                 return None
             head = await store.head(session)
             tree, signed = await self._consistent_tree(session, head.log_id)
+            asked = await store.now(session)
             leaves = await _new_leaves(session, tree)
             if signed and not leaves:
+                if head.unsigned_since is not None:
+                    await store.signed(session, upto=tree.size, asked=asked)
                 return None, head.log_id, 0, tree.size
             grown = extend(tree.size, tree.peaks, leaves)
             note = await self._sign(session, grown)
+            if len(leaves) < LEAF_BATCH:
+                await store.signed(session, upto=grown.size, asked=asked)
         return note, head.log_id, len(leaves), grown.size
 
     async def _sign(self, session: Session, grown: Extension) -> str:
         if grown.nodes:
             await store.add_nodes(session, grown.nodes)
         note = sign_checkpoint(Checkpoint(self._origin, grown.size, root_of_peaks(grown.peaks)), self._key)
-        await store.add_checkpoint(session, size=grown.size, note=note, key_id=self._key.key_id, now=self._clock.now())
+        await store.add_checkpoint(session, size=grown.size, note=note, key_id=self._key.key_id)
         return note
 
     async def _consistent_tree(self, session: ReadSession, log_id: UUID) -> tuple[_Tree, bool]:

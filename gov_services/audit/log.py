@@ -6,34 +6,42 @@ Group commit: one task takes what has gathered while the batch before was being 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gov_services.audit import store
-from gov_services.audit.entry import SALT_BYTES, Entry
-from gov_services.audit.store import Numbered, Unnumbered
+from gov_services.audit.appender import FAILURES, Appender, is_about_content
+from gov_services.audit.chain import ItemKind, Writer, pack_items
+from gov_services.audit.entry import SALT_BYTES, Entry, commitment
+from gov_services.audit.store import Numbers, Unnumbered
 from gov_services.audit.strangers import Bucket, StrangersRefusals, bucket_of, is_counted
-from gov_services.kit.database import Session, is_away
+from gov_services.crypto.signing import SigningKey
+from gov_services.kit.database import Session
 from gov_services.kit.errors import Unavailable
 
 APPEND_TIMEOUT_S = 2.0
 """The longest that a caller waits for its entries to be durable."""
-BATCH_TIMEOUT_S = 1.8
 BATCH_LIMIT = 1000
+LANES = 2
+"""Batches that are on their way at once. One is written while the next is made up: more would wait for one lock."""
+SHARED_FROM = 12
+"""Callers from whom on two lanes share what waits."""
 NOTES_LIMIT = 20_000
 """Use entries that may wait; beyond it nothing is opened any more, so that none need be dropped."""
 NOTES_RETRY_S = 1.0
+CHANGES_LISTED_WITHIN_S = 1.0
+"""How long a committed change waits for a batch that lists it, where there is nothing else to write."""
 STRANGERS_WINDOW_S = 60.0
 LAG_LIMIT_S = 60.0
+LAG_ASKED_EVERY_S = 0.25
 
 _log = structlog.get_logger("gov_services.audit")
 
@@ -74,22 +82,39 @@ class _Group:
     done: asyncio.Future[tuple[Logged, ...]]
     opens: bool
     """Whether something is opened on the strength of it, so that a lagging checkpoint refuses it."""
+    until: float
+    """By the loop's clock; after that nobody waits."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One chain, and the task that writes to it."""
+
+    appender: Appender
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    rests: bool = True
+    """Whether it waits to be woken."""
 
 
 class AuditLog:
-    """One room's way into the log. It keeps one connection of its own, beside those of `engine`'s pool."""
+    """One room's way into the log. It keeps two connections of its own, beside those of `engine`'s pool."""
 
-    def __init__(self, engine: AsyncEngine, *, room: str, lag_limit_s: float = LAG_LIMIT_S) -> None:
+    def __init__(self, engine: AsyncEngine, *, room: str, key: SigningKey, lag_limit_s: float = LAG_LIMIT_S) -> None:
+        """`key` signs what the room writes: `writer-<room>`."""
         self.room = room
-        self._engine = engine
         self._lag_limit_s = lag_limit_s
+        self._lanes = tuple(_Lane(Appender(engine, Writer(room, key))) for _ in range(LANES))
         self._groups: deque[_Group] = deque()
+        self._waiting: deque[_Group] = deque()
+        self._deadline: asyncio.TimerHandle | None = None
         self._notes: deque[Unnumbered] = deque()
+        self._committed: list[Unnumbered] = []
+        self._list_committed = self._is_called = False
+        self._lag_s: float | None = None
+        self._asks_lag_at = 0.0
         self._strangers = StrangersRefusals()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._connection: AsyncConnection | None = None
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._closing = False
 
     async def start(self) -> None:
@@ -102,10 +127,15 @@ class AuditLog:
             timer.cancel()
         self.note(self._strangers.drain_all())
         self._closing = True
-        self._wake.set()
-        if self._task is not None:
-            await self._task
-        await self._disconnect()
+        for lane in self._lanes:
+            lane.wake.set()
+        for lane in self._lanes:
+            if lane.task is not None:
+                await lane.task
+        if self._deadline is not None:
+            self._deadline.cancel()
+        for lane in self._lanes:
+            await lane.appender.end()
         self._report_lost()
 
     async def append(self, entries: Sequence[Entry]) -> tuple[Logged, ...]:
@@ -125,14 +155,32 @@ class AuditLog:
             self._report_lost()
         elif entries:
             self._require_running()
-            self._wake.set()
+            self._wake_one()
 
     async def record_change(self, session: Session, entry: Entry) -> None:
         """Leave the entry of a change in the change's own transaction, which rolls back on AuditUnavailable."""
+        placed = _unnumbered(entry, self.room)
         try:
-            await store.place_pending(session, _unnumbered(entry, self.room))
-        except SQLAlchemyError as failed:
+            appender = self._lanes[0].appender
+            await appender.open()
+            voucher = appender.writer.vouch(placed.entry_id, placed.commitment)
+            await store.place_pending(session, placed, writer_id=appender.writer.writer_id, voucher=voucher)
+        except FAILURES as failed:
             raise AuditUnavailable from failed
+        event.listen(session.sync_session, "after_commit", lambda _: self._list(placed), once=True)
+
+    def _list(self, placed: Unnumbered) -> None:
+        """Have the chain say that a change was committed: with the next batch, or with one of its own in a moment."""
+        self._committed.append(placed)
+        if self._closing:
+            _log.error("audit chain lacks a change", room=self.room, entry_id=str(placed.entry_id))
+        elif len(self._committed) == 1:
+            self._require_running()
+            self._later(CHANGES_LISTED_WITHIN_S, self._list_now)
+
+    def _list_now(self) -> None:
+        self._list_committed = bool(self._committed)
+        self._wake_one()
 
     async def refuse(self, entry: Entry) -> None:
         """Make a refusal durable, on a connection that no rollback reaches. Raises AuditUnavailable.
@@ -161,21 +209,43 @@ class AuditLog:
     async def _append(self, entries: Sequence[Entry], *, opens: bool) -> tuple[Logged, ...]:
         if not entries:
             return ()
-        unnumbered = tuple(_unnumbered(entry, self.room) for entry in entries)
+        unnumbered = tuple([_unnumbered(entry, self.room) for entry in entries])
         self._require_running()
-        group = _Group(unnumbered, asyncio.get_running_loop().create_future(), opens)
+        loop = asyncio.get_running_loop()
+        group = _Group(unnumbered, loop.create_future(), opens, loop.time() + APPEND_TIMEOUT_S)
         self._groups.append(group)
-        self._wake.set()
-        try:
-            return await asyncio.wait_for(group.done, APPEND_TIMEOUT_S)
-        except TimeoutError as late:
-            raise AuditUnavailable from late
+        while self._waiting and self._waiting[0].done.done():
+            self._waiting.popleft()
+        self._waiting.append(group)
+        if self._deadline is None:
+            self._deadline = loop.call_at(group.until, self._give_up)
+        self._wake_one()
+        return await group.done
+
+    def _give_up(self) -> None:
+        """Tell those whose time is over. One timer for all: a timer each costs as much as all the rest."""
+        loop = asyncio.get_running_loop()
+        while self._waiting and (self._waiting[0].done.done() or self._waiting[0].until <= loop.time()):
+            group = self._waiting.popleft()
+            if not group.done.done():
+                group.done.set_exception(AuditUnavailable())
+        self._deadline = loop.call_at(self._waiting[0].until, self._give_up) if self._waiting else None
 
     def _require_running(self) -> None:
         if self._closing:
             raise AuditUnavailable
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"audit-log-{self.room}")
+        for lane in self._lanes:
+            if lane.task is None or lane.task.done():
+                lane.task = asyncio.get_running_loop().create_task(self._run(lane), name=f"audit-log-{self.room}")
+
+    def _wake_one(self) -> None:
+        """Have one that rests see to what is new; whoever is at work looks again before it rests."""
+        if not self._is_called:
+            for lane in self._lanes:
+                if lane.rests:
+                    lane.rests, self._is_called = False, True
+                    lane.wake.set()
+                    return
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         def run() -> None:
@@ -186,40 +256,51 @@ class AuditLog:
         timer = asyncio.get_running_loop().call_later(seconds, run)
         self._timers.add(timer)
 
-    async def _run(self) -> None:
+    async def _run(self, lane: _Lane) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._groups or self._notes:
-                written = await self._write_batch()
+            lane.rests = not lane.wake.is_set()
+            await lane.wake.wait()
+            lane.wake.clear()
+            self._is_called = False
+            self._list_committed |= self._closing and bool(self._committed)
+            while self._groups or self._notes or self._list_committed:
+                # Whoever has just been answered may ask again at once: together they make one batch and not two.
+                await asyncio.sleep(0)
+                written = await self._write_batch(lane.appender)
                 if not written and not self._groups:
                     if not self._closing:
-                        self._later(NOTES_RETRY_S, self._wake.set)
+                        self._later(NOTES_RETRY_S, self._list_now)
                     break
             if self._closing:
                 return
 
-    async def _write_batch(self) -> bool:
+    async def _write_batch(self, appender: Appender) -> bool:
         """Write one batch and tell those who wait. False when it could not be written."""
         groups = self._take_groups()
         entries = [entry for group in groups for entry in group.entries]
         notes = [self._notes.popleft() for _ in range(min(len(self._notes), max(0, BATCH_LIMIT - len(entries))))]
-        if not entries and not notes:
+        committed, self._committed, self._list_committed = self._committed, [], False
+        if not entries and not notes and not committed:
             return True
+        written = entries + notes
+        asks_lag = self._asks_lag()
+        items = _items(ItemKind.APPENDED, written) + _items(ItemKind.CHANGED, committed)
         try:
-            numbered = await self._write(entries + notes)
-        except DBAPIError as failed:
-            if _is_about_content(failed):
-                return await self._write_one_by_one(groups, notes)
-            self._fail(groups, notes, failed)
-            return False
+            numbers = await appender.append(written, items, asks_lag=asks_lag)
         except BaseException as failed:  # whatever it is, nobody may go on waiting, and no note is lost
+            self._committed = committed + self._committed
+            if is_about_content(failed):
+                return await self._write_one_by_one(appender, groups, notes)
             self._fail(groups, notes, failed)
             if not isinstance(failed, Exception):
                 raise
             return False
+        if numbers.lag_s is not None or asks_lag:
+            self._lag_s = numbers.lag_s
+        place = 0
         for group in groups:
-            self._answer(group, numbered)
+            self._answer(group, numbers, place)
+            place += len(group.entries)
         return True
 
     def _fail(self, groups: Sequence[_Group], notes: Sequence[Unnumbered], failed: BaseException) -> None:
@@ -230,18 +311,21 @@ class AuditLog:
         entries = sum(len(group.entries) for group in groups)
         _log.error("audit log not written", room=self.room, entries=entries, error=repr(failed))
 
-    async def _write_one_by_one(self, groups: Sequence[_Group], notes: Sequence[Unnumbered]) -> bool:
+    async def _write_one_by_one(
+        self, appender: Appender, groups: Sequence[_Group], notes: Sequence[Unnumbered]
+    ) -> bool:
         """Each by itself, so that what the database does not take takes nothing with it. False while it is away."""
         for group in groups:
             try:
-                self._answer(group, await self._write(group.entries))
-            except (SQLAlchemyError, OSError) as failed:
+                numbers = await appender.append(group.entries, _items(ItemKind.APPENDED, group.entries))
+                self._answer(group, numbers, 0)
+            except FAILURES as failed:
                 self._fail([group], (), failed)
         for place, note in enumerate(notes):
             try:
-                await self._write([note])
-            except (SQLAlchemyError, OSError) as failed:
-                if not _is_about_content(failed):
+                await appender.append([note], _items(ItemKind.APPENDED, [note]))
+            except FAILURES as failed:
+                if not is_about_content(failed):
                     self._fail((), notes[place:], failed)
                     return False
                 _log.error("audit entry not written", room=self.room, entry=note.body.decode(), error=repr(failed))
@@ -249,8 +333,11 @@ class AuditLog:
 
     def _take_groups(self) -> list[_Group]:
         taken: list[_Group] = []
-        size = 0
-        while self._groups and (not taken or size + len(self._groups[0].entries) <= BATCH_LIMIT):
+        size, share = 0, len(self._groups)
+        if share >= SHARED_FROM and any(lane.rests for lane in self._lanes):
+            share = (share + 1) // 2
+            self._wake_one()
+        while self._groups and len(taken) < share and (not taken or size + len(self._groups[0].entries) <= BATCH_LIMIT):
             group = self._groups.popleft()
             # Who gave up before the batch was made up opened nothing, and needs no entry.
             if not group.done.done():
@@ -258,70 +345,41 @@ class AuditLog:
                 size += len(group.entries)
         return taken
 
-    def _answer(self, group: _Group, numbered: dict[UUID, Numbered]) -> None:
+    def _asks_lag(self) -> bool:
+        """Now and then: it is told in seconds, and asking costs a tenth of all the rest."""
+        now = asyncio.get_running_loop().time()
+        if now < self._asks_lag_at:
+            return False
+        self._asks_lag_at = now + LAG_ASKED_EVERY_S
+        return True
+
+    def _answer(self, group: _Group, numbers: Numbers, place: int) -> None:
+        """Tell a group, whose entries begin at `place` of the batch, what numbers they have."""
         if group.done.done():
             return
-        answers = [numbered[entry.entry_id] for entry in group.entries]
-        lag_s = answers[0].lag_s
-        if not all(answer.same for answer in answers):
+        lag_s = self._lag_s
+        if numbers.contradicted and any(entry.entry_id in numbers.contradicted for entry in group.entries):
             _log.error("audit entry contradicts a logged one of its id", room=self.room)
             group.done.set_exception(AuditUnavailable())
         elif group.opens and lag_s is not None and lag_s > self._lag_limit_s:
             _log.error("audit checkpoint lags", room=self.room, lag_s=lag_s)
             group.done.set_exception(AuditUnavailable())
         else:
-            made = zip(group.entries, answers, strict=True)
-            group.done.set_result(tuple(Logged(e.entry_id, a.seq, made_by=_MADE_BY_THE_LOG) for e, a in made))
-
-    async def _write(self, entries: Sequence[Unnumbered]) -> dict[UUID, Numbered]:
-        """One call, once more on a new connection where the old one was found dead: appending again is harmless."""
-        async with asyncio.timeout(BATCH_TIMEOUT_S):
-            stale = self._connection is not None
-            try:
-                return await self._write_once(entries)
-            except (SQLAlchemyError, OSError) as failed:
-                if not (stale and is_away(failed)):
-                    raise
-            return await self._write_once(entries)
-
-    async def _write_once(self, entries: Sequence[Unnumbered]) -> dict[UUID, Numbered]:
-        try:
-            if self._connection is None:
-                self._connection = await _own_connection(self._engine)
-            return await store.append(self._connection, entries)
-        except BaseException:
-            await self._disconnect()
-            raise
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(SQLAlchemyError, OSError):
-                await connection.close()
-
-
-async def _own_connection(engine: AsyncEngine) -> AsyncConnection:
-    """A connection taken out of the pool for good: a use-case that holds the last one of the pool can still log."""
-    connection = await engine.connect()
-    try:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.run_sync(lambda sync: sync.detach())
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
-
-
-def _is_about_content(failed: BaseException) -> bool:
-    """Whether the database refused what an entry says, and would each time it is tried again."""
-    state = getattr(getattr(failed, "orig", None), "sqlstate", None) or ""
-    return state[:2] in ("22", "23", "54")
+            made = enumerate(group.entries, place)
+            group.done.set_result(
+                tuple([Logged(one.entry_id, numbers.seqs[at], made_by=_MADE_BY_THE_LOG) for at, one in made])
+            )
 
 
 def _unnumbered(entry: Entry, room: str) -> Unnumbered:
     if entry.room != room:
         raise ValueError(f"room {room} does not speak for {entry.room}")
-    return Unnumbered(entry.id, os.urandom(SALT_BYTES), entry.canonical())
+    body, salt = entry.canonical(), os.urandom(SALT_BYTES)
+    return Unnumbered(entry.id, salt, body, commitment(body, salt))
+
+
+def _items(kind: ItemKind, entries: Sequence[Unnumbered]) -> bytes:
+    return pack_items(kind, [(entry.entry_id, entry.commitment) for entry in entries])
 
 
 def _unavailable(cause: BaseException) -> AuditUnavailable:

@@ -7,53 +7,89 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, bindparam, func, insert, select, text, tuple_
+import asyncpg
+from sqlalchemy import ARRAY, Select, bindparam, func, insert, select, text, tuple_, union
 from sqlalchemy.dialects.postgresql import BYTEA
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gov_services.audit.chain import Batch, Writer
 from gov_services.audit.merkle import Node
-from gov_services.audit.models import CheckpointRow, EntryRow, HeadRow, NodeRow, PendingRow, RejectedRow
+from gov_services.audit.models import (
+    BatchRow,
+    CheckpointRow,
+    DescriptionRow,
+    EntryRow,
+    HeadRow,
+    NodeRow,
+    PendingRow,
+    RejectedRow,
+    WriterRow,
+)
 from gov_services.kit.database import ReadSession, Session
 
 LEASE = 0x676F762D6C6F6701
 """Key of the advisory lock under which one integrator works at a time: `gov-log`, version 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unnumbered:
-    """An entry as it is handed to the database: its id, its salt, its canonical text."""
+    """An entry as it is handed to the database: its id, its salt, its canonical text, and what these commit to."""
 
     entry_id: UUID
     salt: bytes
     body: bytes
+    commitment: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
-    """What the database answered for one entry."""
+class Numbers:
+    """What the database answered for a batch, in its order."""
 
-    seq: int
-    same: bool
-    """False where the id belongs to an entry that says something else."""
+    seqs: Sequence[int]
+    contradicted: frozenset[UUID]
+    """Ids that belong to entries that say something else."""
     lag_s: float | None
+    """Where it was asked for: see `lag_s`."""
 
 
 _BYTES = ARRAY(BYTEA)
-_APPEND = text("SELECT entry_id, entry_seq, same, lag_s FROM audit.append(:salts, :bodies)").bindparams(
-    bindparam("salts", type_=_BYTES), bindparam("bodies", type_=_BYTES)
-)
+_OPEN_WRITER = "SELECT audit.open_writer($1, $2, $3, $4)"
+_APPEND = "SELECT first, lag_s FROM audit.append($1, $2, $3, $4, $5, $6, $7, $8)"
+_APPEND_AGAIN = "SELECT entry_id, entry_seq, same, lag_s FROM audit.append_again($1, $2, $3, $4, $5, $6, $7)"
 
 
-async def append(connection: AsyncConnection, entries: Sequence[Unnumbered]) -> dict[UUID, Numbered]:
-    """Number and store `entries`, or find the numbers that they have. On a connection of the log's own."""
-    values = {"salts": [entry.salt for entry in entries], "bodies": [entry.body for entry in entries]}
-    rows = await connection.execute(_APPEND, values)
-    return {row.entry_id: Numbered(row.entry_seq, row.same, row.lag_s) for row in rows}
+async def open_writer(connection: asyncpg.Connection, writer: Writer) -> None:
+    """Make a chain known, unless it is. On a connection of the log's own."""
+    await connection.execute(_OPEN_WRITER, writer.writer_id, writer.room, writer.key_id, writer.opening_signature)
 
 
-async def place_pending(session: Session, entry: Unnumbered) -> None:
+async def append(
+    connection: asyncpg.Connection, writer: Writer, batch: Batch, entries: Sequence[Unnumbered], *, asks_lag: bool
+) -> Numbers:
+    """Number and store new `entries`. Raises asyncpg.UniqueViolationError where one, or the batch, is there already."""
+    first, lag_s = await connection.fetchrow(_APPEND, *_handed(writer, batch, entries), asks_lag)
+    return Numbers(range(first, first + len(entries)), frozenset(), lag_s)
+
+
+async def append_again(
+    connection: asyncpg.Connection, writer: Writer, batch: Batch, entries: Sequence[Unnumbered]
+) -> Numbers:
+    """The same where some may be there already: these keep the numbers that they have."""
+    rows = await connection.fetch(_APPEND_AGAIN, *_handed(writer, batch, entries))
+    found = {row["entry_id"]: row["entry_seq"] for row in rows}
+    contradicted = frozenset(row["entry_id"] for row in rows if not row["same"])
+    return Numbers([found[entry.entry_id] for entry in entries], contradicted, rows[0]["lag_s"] if rows else None)
+
+
+def _handed(writer: Writer, batch: Batch, entries: Sequence[Unnumbered]) -> tuple[object, ...]:
+    ids = [entry.entry_id for entry in entries]
+    salts = [entry.salt for entry in entries]
+    bodies = [entry.body for entry in entries]
+    return (writer.writer_id, batch.number, ids, salts, bodies, batch.items, batch.signature)
+
+
+async def place_pending(session: Session, entry: Unnumbered, *, writer_id: UUID, voucher: bytes) -> None:
     """Leave an entry to be numbered once the transaction has committed."""
-    values = {"id": entry.entry_id, "salt": entry.salt, "body": entry.body}
+    values = {"id": entry.entry_id, "salt": entry.salt, "body": entry.body, "writer": writer_id, "voucher": voucher}
     await session.execute(insert(PendingRow.__table__).values(values))  # type: ignore[arg-type]  # a Table, for mypy a FromClause
 
 
@@ -111,6 +147,14 @@ async def tree_size(session: ReadSession) -> int:
     return 0 if index is None else index + 1
 
 
+async def tree_and_checkpoint(session: ReadSession) -> tuple[int, int]:
+    """Leaves of the stored tree, and of the newest checkpoint's (-1 for none): of one moment, as they are written."""
+    leaves = select(func.max(NodeRow.index)).where(NodeRow.level == 0).scalar_subquery()
+    signed = select(func.max(CheckpointRow.size)).scalar_subquery()
+    last, size = (await session.execute(select(leaves, signed))).one()
+    return 0 if last is None else last + 1, -1 if size is None else size
+
+
 async def nodes(session: ReadSession, names: Iterable[Node]) -> dict[Node, bytes]:
     """The stored hashes of those complete subtrees; absent ones are left out."""
     wanted = list(dict.fromkeys(names))
@@ -160,9 +204,9 @@ async def checkpoints_between(session: ReadSession, *, after: int, upto: int) ->
     return (await session.execute(query.order_by(CheckpointRow.size))).scalars().all()
 
 
-async def add_checkpoint(session: Session, *, size: int, note: str, key_id: str, now: dt.datetime) -> None:
+async def add_checkpoint(session: Session, *, size: int, note: str, key_id: str) -> None:
     """Store a signed checkpoint. A second one over a tree of that size is refused by its key."""
-    row = {"size": size, "note": note, "key_id": key_id, "signed_at": now}
+    row = {"size": size, "note": note, "key_id": key_id}
     await session.execute(insert(CheckpointRow).values(row))
 
 
@@ -184,6 +228,80 @@ async def behind_the_end(session: ReadSession, *, limit: int) -> Sequence[int]:
     return (await session.execute(query)).scalars().all()
 
 
-async def found(session: ReadSession, query: Select[EntryRow]) -> Sequence[EntryRow]:
-    """What a query that `history` built finds."""
+async def found(session: ReadSession, numbers: Select[int]) -> Sequence[EntryRow]:
+    """The entries whose numbers a query finds that `history` built, newest first."""
+    query = select(EntryRow).where(EntryRow.seq.in_(numbers.scalar_subquery())).order_by(EntryRow.seq.desc())
     return (await session.execute(query)).scalars().all()
+
+
+async def describe_next(session: Session, *, batch: int) -> int:
+    """Write the descriptions of the next entries; how many."""
+    written: int = (await session.execute(text("SELECT audit.describe_next(:batch)"), {"batch": batch})).scalar_one()
+    return written
+
+
+async def descriptions_from(session: ReadSession, *, begin: int, limit: int) -> dict[int, DescriptionRow]:
+    """Stored descriptions of entries numbered from `begin` on, by number."""
+    query = select(DescriptionRow).where(DescriptionRow.seq >= begin, DescriptionRow.seq < begin + limit)
+    return {row.seq: row for row in (await session.execute(query)).scalars()}
+
+
+async def described_upto(session: ReadSession) -> int:
+    """The first number that has no description yet."""
+    last = (await session.execute(select(func.max(DescriptionRow.seq)))).scalar_one()
+    return 0 if last is None else last + 1
+
+
+async def now(session: ReadSession) -> dt.datetime:
+    """The database's clock, by which the lag is told."""
+    moment: dt.datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return moment
+
+
+async def signed(session: Session, *, upto: int, asked: dt.datetime) -> None:
+    """Tell the lag that all numbers below `upto` are signed for, and that what was left came after `asked`."""
+    await session.execute(text("SELECT audit.signed(:upto, :asked)"), {"upto": upto, "asked": asked})
+
+
+async def count_nodes_beside(session: ReadSession, *, size: int) -> int:
+    """How many stored nodes are of no complete subtree of a tree of `size` leaves."""
+    query = text("SELECT count(*) FROM audit.node WHERE index >= :size >> level").bindparams(size=size)
+    count: int = (await session.execute(query)).scalar_one()
+    return count
+
+
+async def writers(session: ReadSession) -> Sequence[WriterRow]:
+    """Everyone who ever began a chain."""
+    return (await session.execute(select(WriterRow))).scalars().all()
+
+
+async def chains_between(session: ReadSession, *, begin: int, end: int) -> Sequence[tuple[UUID, int]]:
+    """(writer, number of the last batch) of those who appended entries numbered from `begin` up to, not with, `end`."""
+    query = select(BatchRow.writer, func.max(BatchRow.number)).where(BatchRow.first >= begin, BatchRow.first < end)
+    return [(writer, number) for writer, number in await session.execute(query.group_by(BatchRow.writer))]
+
+
+async def batches(session: ReadSession, *, writer: UUID, begin: int, limit: int) -> Sequence[BatchRow]:
+    """Batches of a chain from number `begin` on, in order."""
+    query = select(BatchRow).where(BatchRow.writer == writer, BatchRow.number >= begin)
+    return (await session.execute(query.order_by(BatchRow.number).limit(limit))).scalars().all()
+
+
+async def waiting(session: ReadSession) -> Sequence[PendingRow]:
+    """Everything that waits for a number."""
+    return (await session.execute(select(PendingRow))).scalars().all()
+
+
+async def numbered_among(session: ReadSession, ids: Iterable[UUID]) -> set[UUID]:
+    """Those ids that an entry with a number has."""
+    query = select(EntryRow.id).where(EntryRow.id.in_(list(ids)))
+    return set((await session.execute(query)).scalars())
+
+
+async def waiting_among(session: ReadSession, ids: Iterable[UUID]) -> set[UUID]:
+    """Those ids under which an entry waits for a number, or was set aside."""
+    named = list(ids)
+    query = union(
+        select(PendingRow.id).where(PendingRow.id.in_(named)), select(RejectedRow.id).where(RejectedRow.id.in_(named))
+    )
+    return set((await session.execute(query)).scalars())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, text
 
 from gov_services.audit.entry import EntryKind
-from gov_services.audit.models import EntryRow
+from gov_services.audit.models import DescribedRow
 from gov_services.kit.database import ReadSession
 
 
@@ -32,7 +32,7 @@ _USES = text(
            count(*) FILTER (WHERE kind = 'use' AND pair.form = 'OPENED') AS opened,
            count(*) FILTER (WHERE kind IN ('read', 'refusal')
                               AND pair.form IN ('CONSENT_REQUIRED', 'PURPOSE_NARROWED')) AS withheld
-      FROM audit.entry CROSS JOIN LATERAL unnest(coordinates, forms) AS pair(coordinate, form)
+      FROM audit.described CROSS JOIN LATERAL unnest(coordinates, forms) AS pair(coordinate, form)
      WHERE purpose = :purpose AND kind IN ('read', 'use', 'refusal') AND at >= :since
      GROUP BY client, pair.coordinate
      ORDER BY client, pair.coordinate
@@ -49,23 +49,23 @@ async def field_uses(session: ReadSession, *, purpose: str, since: dt.datetime) 
     return [FieldUse(row.client, row.coordinate, row.declared, row.opened, row.withheld) for row in rows]
 
 
-async def uses_by_parties(session: ReadSession, *, after: int, limit: int) -> Sequence[EntryRow]:
+async def uses_by_parties(session: ReadSession, *, after: int, limit: int) -> Sequence[DescribedRow]:
     """What relying parties opened, in entries numbered past `after`, in order."""
     query = (
-        select(EntryRow)
-        .where(EntryRow.seq > after, EntryRow.kind == EntryKind.USE, EntryRow.actor.startswith("client:"))
-        .order_by(EntryRow.seq)
+        select(DescribedRow)
+        .where(DescribedRow.seq > after, DescribedRow.kind == EntryKind.USE, DescribedRow.actor.startswith("client:"))
+        .order_by(DescribedRow.seq)
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()
 
 
-async def refusals(session: ReadSession, *, codes: Collection[str], after: int, limit: int) -> Sequence[EntryRow]:
+async def refusals(session: ReadSession, *, codes: Collection[str], after: int, limit: int) -> Sequence[DescribedRow]:
     """Refusals with one of `codes`, in entries numbered past `after`, in order."""
     query = (
-        select(EntryRow)
-        .where(EntryRow.seq > after, EntryRow.outcome == "refused", EntryRow.code.in_(codes))
-        .order_by(EntryRow.seq)
+        select(DescribedRow)
+        .where(DescribedRow.seq > after, DescribedRow.outcome == "refused", DescribedRow.code.in_(codes))
+        .order_by(DescribedRow.seq)
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()

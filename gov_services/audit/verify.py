@@ -1,21 +1,25 @@
-"""Verifying the whole log: eight numbered checks over every entry, node and checkpoint. It mends nothing.
+"""Verifying the whole log: ten numbered checks over every entry, node, checkpoint and chain. It mends nothing.
 
 The leaves of the stored tree say what was logged; signed checkpoints say that the tree is the one it was. So an entry
-that differs from its leaf was altered, and a tree that differs from its checkpoint was rewritten with its leaves.
+that differs from its leaf was altered, and a tree that differs from its checkpoint was rewritten with its leaves. What
+happened before there was a leaf, the chains of those who wrote say (`audit.chain`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from gov_services.audit import store
 from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
 from gov_services.audit.entry import Entry, EntryMalformed, commitment, coordinate_names
 from gov_services.audit.merkle import Node, extend, leaf_hash, root_of_peaks
-from gov_services.audit.models import EntryRow
+from gov_services.audit.models import DescriptionRow, EntryRow
+from gov_services.audit.verify_chains import Chains
+from gov_services.crypto.keys import WRITERS
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.database import ReadSession
 
@@ -27,11 +31,13 @@ CHECKS = {
     1: "every checkpoint is signed by a key of this log",
     2: "entries are numbered from 0 without a gap, up to the next number to be given",
     3: "every entry is the canonical text that its commitment commits to",
-    4: "the columns that are searched by say what the entry says",
+    4: "descriptions, which are searched by, say what the entries say",
     5: "the stored tree is the tree over the entries, in their order",
     6: "every checkpoint's root is that of the tree of its size",
     7: "checkpoints that were published elsewhere are of this log",
     8: "nothing that waits for a number contradicts an entry that has one, and nothing was set aside",
+    9: "every chain of a writer is signed by its room and goes on without a break",
+    10: "every entry is signed for by its writer, and everything signed for is there",
 }
 
 
@@ -42,12 +48,33 @@ class Fault(StrEnum):
     ENTRY_MISSING = "ENTRY_MISSING"
     ENTRY_ALTERED = "ENTRY_ALTERED"
     ENTRY_REORDERED = "ENTRY_REORDERED"
-    COLUMNS_ALTERED = "COLUMNS_ALTERED"
+    DESCRIPTION_ALTERED = "DESCRIPTION_ALTERED"
     TREE_ALTERED = "TREE_ALTERED"
     HISTORY_REWRITTEN = "HISTORY_REWRITTEN"
     PENDING_CONTRADICTS = "PENDING_CONTRADICTS"
     SET_ASIDE = "SET_ASIDE"
     """An entry waited that could not be numbered: what it says is not in the log."""
+    CHAIN_BROKEN = "CHAIN_BROKEN"
+    ENTRY_PLANTED = "ENTRY_PLANTED"
+    """An entry that no writer signed for."""
+    ENTRY_DROPPED = "ENTRY_DROPPED"
+    """A writer signed for an entry that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a doubter goes by, none of which is in the database: the log's name, and the keys of all who sign in it."""
+
+    origin: str
+    log: VerifyKeys
+    writers: Mapping[str, VerifyKeys]
+    """By room."""
+
+    @classmethod
+    def load(cls, secrets: Path, origin: str) -> Trust:
+        """From key files. Raises KeyRefused."""
+        writers = {room: VerifyKeys.load(secrets, f"writer-{room}") for room in WRITERS}
+        return cls(origin, VerifyKeys.load(secrets, "log"), writers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +123,14 @@ class _Walk:
     """One pass over the log, from the first entry on."""
 
     session: ReadSession
-    keys: VerifyKeys
-    origin: str
+    trust: Trust
     signed_size: int
     """Size of the newest checkpoint when the pass began; those signed since are for the next pass."""
     tree_size: int
     published: dict[int, list[Checkpoint]]
+    described: int
+    """How many entries have a description."""
+    chains: Chains
     size: int = 0
     """How many leaves the tree below has."""
     peaks: tuple[bytes, ...] = ()
@@ -117,21 +146,25 @@ class _Walk:
         self.findings.append(Finding(check, fault, where, detail))
 
 
-async def verify_log(session: ReadSession, keys: VerifyKeys, *, origin: str, published: Sequence[str] = ()) -> Report:
+async def verify_log(session: ReadSession, trust: Trust, *, published: Sequence[str] = ()) -> Report:
     """Verify everything. `published` are notes of checkpoints kept outside the database: at witnesses, in files.
 
     Raises nothing for a broken log: the report names what is broken.
     """
     # In this order, so that what is written meanwhile only makes the later ones larger.
-    newest = await store.newest_checkpoint(session)
-    tree_size = await store.tree_size(session)
-    following = (await store.head(session)).next
-    walk = _Walk(session, keys, origin, newest.size if newest else -1, tree_size, {})
+    described = await store.described_upto(session)
+    tree_size, signed_size = await store.tree_and_checkpoint(session)
+    head = await store.head(session)
+    following = head.next
+    chains = Chains(session, trust.writers, chained_from=head.chained_from)
+    await chains.open()
+    walk = _Walk(session, trust, signed_size, tree_size, {}, described, chains)
     _open_published(walk, published)
     begin = 0
     while True:
         end = min(begin + CHUNK, max(following, tree_size))
         await _verify_chunk(walk, begin, end)
+        await chains.follow(begin, end)
         if end == max(following, tree_size):
             break
         begin = end
@@ -142,6 +175,14 @@ async def verify_log(session: ReadSession, keys: VerifyKeys, *, origin: str, pub
         walk.find(8, Fault.PENDING_CONTRADICTS, f"entry {entry_id}", "another entry of that id has a number")
     for entry_id, reason in await store.rejected(session):
         walk.find(8, Fault.SET_ASIDE, f"entry {entry_id}", reason)
+    await chains.finish()
+    # 9. and 10. What the writers signed for is what is there.
+    for where, detail in chains.broken:
+        walk.find(9, Fault.CHAIN_BROKEN, where, detail)
+    for where, detail in chains.planted:
+        walk.find(10, Fault.ENTRY_PLANTED, where, detail)
+    for where, detail in chains.dropped:
+        walk.find(10, Fault.ENTRY_DROPPED, where, detail)
     ordered = tuple(sorted(walk.findings, key=lambda one: one.check))
     covered = max(0, min(walk.last_true, following))
     return Report(following, covered, walk.checkpoints, ordered, published=len(published))
@@ -150,9 +191,10 @@ async def verify_log(session: ReadSession, keys: VerifyKeys, *, origin: str, pub
 async def _verify_chunk(walk: _Walk, begin: int, end: int) -> None:
     """Checks 1 to 7 of the entries from `begin` up to `end`, and of the checkpoints over trees that end among them."""
     count = end - begin
+    said = await store.descriptions_from(walk.session, begin=begin, limit=count)
     rows = {row.seq: row for row in await store.entries_from(walk.session, begin=begin, limit=count)}
     stored = await store.nodes_from(walk.session, level=0, begin=begin, limit=count)
-    leaves = [_verify_entry(walk, seq, rows.get(seq), stored.get(seq)) for seq in range(begin, end)]
+    leaves = [_verify_entry(walk, seq, rows.get(seq), stored.get(seq), said.get(seq)) for seq in range(begin, end)]
     # 1. Every checkpoint is signed by a key of this log.
     signed = await _open_checkpoints(walk, begin if begin else -1, min(end, walk.signed_size))
     # 5. to 7. The tree grows from checkpoint to checkpoint.
@@ -168,7 +210,9 @@ async def _verify_chunk(walk: _Walk, begin: int, end: int) -> None:
     await _compare_nodes(walk, new)
 
 
-def _verify_entry(walk: _Walk, seq: int, row: EntryRow | None, stored: bytes | None) -> bytes:
+def _verify_entry(
+    walk: _Walk, seq: int, row: EntryRow | None, stored: bytes | None, said: DescriptionRow | None
+) -> bytes:
     """Checks 2 to 5 of one entry; the leaf to go on with: what the tree holds, if it holds one."""
     where = f"entry {seq}"
     if stored is None and seq < walk.tree_size:
@@ -177,18 +221,25 @@ def _verify_entry(walk: _Walk, seq: int, row: EntryRow | None, stored: bytes | N
     if row is None:
         walk.find(2, Fault.ENTRY_MISSING, where, "there is no entry of this number")
         return stored or leaf_hash(b"")
+    walk.chains.meet(row)
     # 3. It is the canonical text that its commitment commits to.
     try:
         entry = Entry.parse(row.body)
         if commitment(row.body, row.salt) != row.commitment:
             raise EntryMalformed("its text is not what its commitment commits to")
+        if entry.id != row.id:
+            raise EntryMalformed(f"its text bears another id, {entry.id}")
     except EntryMalformed as malformed:
         walk.find(3, Fault.ENTRY_ALTERED, where, str(malformed))
     else:
-        # 4. The columns say what it says.
-        differing = _differing_columns(row, entry)
-        if differing:
-            walk.find(4, Fault.COLUMNS_ALTERED, where, f"differs in {', '.join(differing)}")
+        walk.chains.speaks_for(row, entry.room)
+        # 4. Its description says what it says.
+        if said is not None:
+            differing = _differing(said, entry)
+            if differing:
+                walk.find(4, Fault.DESCRIPTION_ALTERED, where, f"differs in {', '.join(differing)}")
+        elif seq < walk.described:
+            walk.find(4, Fault.DESCRIPTION_ALTERED, where, "it has none")
     # 5. It is the leaf that the tree holds in its place.
     leaf = leaf_hash(row.commitment)
     if stored is not None and leaf != stored:
@@ -196,24 +247,27 @@ def _verify_entry(walk: _Walk, seq: int, row: EntryRow | None, stored: bytes | N
     return stored or leaf
 
 
-def _differing_columns(row: EntryRow, entry: Entry) -> list[str]:
+def _differing(description: DescriptionRow, entry: Entry) -> list[str]:
     said = {
         "id": entry.id,
         "at": entry.at,
         "room": entry.room,
         "kind": entry.kind.value,
+        "action": entry.action,
         "actor": entry.actor,
         "client": entry.client,
         "purpose": entry.purpose,
         "outcome": entry.outcome,
         "code": entry.code,
+        "office": entry.office,
+        "request": entry.request,
         "subject_tag": entry.subject_tag,
         "object": entry.object,
         "case_id": entry.case,
         "coordinates": coordinate_names(entry.coordinates),
         "forms": [form for _, form in entry.coordinates],
     }
-    return [name for name, value in said.items() if getattr(row, name) != value]
+    return [name for name, value in said.items() if getattr(description, name) != value]
 
 
 async def _open_checkpoints(walk: _Walk, after: int, upto: int) -> dict[int, Checkpoint]:
@@ -223,9 +277,11 @@ async def _open_checkpoints(walk: _Walk, after: int, upto: int) -> dict[int, Che
     genuine = {}
     for row in rows:
         try:
-            checkpoint = open_checkpoint(row.note, walk.keys, origin=walk.origin)
+            checkpoint = open_checkpoint(row.note, walk.trust.log, origin=walk.trust.origin)
             if checkpoint.size != row.size:
                 raise CheckpointRefused(f"the note is of {checkpoint.size} leaves")
+            if row.key_id not in walk.trust.log:
+                raise CheckpointRefused(f"no key of this log is called {row.key_id}")
         except CheckpointRefused as refused:
             walk.find(1, Fault.CHECKPOINT_FORGED, f"checkpoint {row.size}", str(refused))
         else:
@@ -237,7 +293,7 @@ def _open_published(walk: _Walk, notes: Sequence[str]) -> None:
     """7. Checkpoints kept elsewhere are signed, too, and not of a longer log than this."""
     for note in notes:
         try:
-            checkpoint = open_checkpoint(note, walk.keys, origin=walk.origin)
+            checkpoint = open_checkpoint(note, walk.trust.log, origin=walk.trust.origin)
         except CheckpointRefused as refused:
             walk.find(7, Fault.CHECKPOINT_FORGED, "published checkpoint", str(refused))
             continue
@@ -275,11 +331,21 @@ async def _verify_end(walk: _Walk, following: int) -> None:
     if walk.signed_size > walk.tree_size:
         detail = f"the stored tree has {walk.tree_size} leaves"
         walk.find(6, Fault.HISTORY_REWRITTEN, f"checkpoint {walk.signed_size}", detail)
+    elif walk.tree_size > max(0, walk.signed_size):
+        where, detail = f"tree of {walk.tree_size}", "the checkpoint that was signed over it is gone"
+        walk.find(6, Fault.TREE_ALTERED, where, detail)
     for seq in await store.behind_the_end(walk.session, limit=CHUNK):
         walk.find(2, Fault.HISTORY_REWRITTEN, f"entry {seq}", "no such number has been given")
     if walk.tree_size > following:
         detail = f"the tree has {walk.tree_size} leaves"
         walk.find(2, Fault.HISTORY_REWRITTEN, f"next number {following}", detail)
+    # 4. and 5. Nothing stands beside what there is a place for.
+    if walk.described > following:
+        detail = f"there are descriptions up to number {walk.described - 1}"
+        walk.find(4, Fault.DESCRIPTION_ALTERED, f"next number {following}", detail)
+    more = await store.count_nodes_beside(walk.session, size=walk.tree_size)
+    if more:
+        walk.find(5, Fault.TREE_ALTERED, f"tree of {walk.tree_size}", f"{more} nodes are of no such tree")
 
 
 async def _name_strayed(walk: _Walk) -> None:

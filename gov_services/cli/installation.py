@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from gov_services.audit import history
@@ -22,6 +24,7 @@ from gov_services.kit.settings import Settings
 from gov_services.subgraph.composition import load_manifest
 
 PURPOSE = "log-upkeep"
+UPKEEP_ROOM, UPKEEP_KEY = "privacy", "writer-privacy"
 
 
 class NotInstalled(Exception):
@@ -63,44 +66,38 @@ async def publish_seed(settings: Settings, *, clock: Clock, seed: Bundle | None 
     """
     bundle = seed or documents.seed_bundle()
     key = SigningKey.load(settings.secrets_directory, "bundle")
-    database = Database(settings.room_database_url("privacy"), pool_size=2, application="gov-services purposes")
-    log = AuditLog(create_engine(settings.room_database_url("privacy"), pool_size=1), room="privacy")
     now = clock.now()
-    try:
-        async with database.writing() as session:
-            if await store.newest_bundle_version(session) is not None:
-                return False
-            await bundles.publish(
-                session,
-                bundle,
-                key=key,
-                proposed_by="seed",
-                approved_by="seed",
-                note="the reviewed file",
-                now=now,
-            )
-            entry = upkeep_entry(
-                clock, EntryKind.BUNDLE, "bundle.published", f"bundle:{bundle.version}:{bundle.hash.hex()}"
-            )
-            await log.record_change(session, entry)
-        return True
-    finally:
-        await log.close()
-        await database.close()
+    async with (
+        opened(settings, settings.room_database_url("privacy")) as (database, log),
+        database.writing() as session,
+    ):
+        if await store.newest_bundle_version(session) is not None:
+            return False
+        await bundles.publish(
+            session,
+            bundle,
+            key=key,
+            proposed_by="seed",
+            approved_by="seed",
+            note="the reviewed file",
+            now=now,
+        )
+        entry = upkeep_entry(
+            clock, EntryKind.BUNDLE, "bundle.published", f"bundle:{bundle.version}:{bundle.hash.hex()}"
+        )
+        await log.record_change(session, entry)
+    return True
 
 
 async def log_manifest(settings: Settings, manifest: Manifest, *, clock: Clock) -> None:
     """State in the log which documents are trusted from now on. Raises ManifestRefused for older ones than before."""
-    database = Database(settings.room_database_url("privacy"), pool_size=2, application="gov-services manifest")
-    log = AuditLog(create_engine(settings.room_database_url("privacy"), pool_size=1), room="privacy")
-    try:
-        async with database.writing() as session:
-            manifest.require_not_before(await _newest_announced(session))
-            name = f"manifest:{manifest.version}:{manifest.hash}"
-            await log.record_change(session, upkeep_entry(clock, EntryKind.MANIFEST, "manifest.trusted", name))
-    finally:
-        await log.close()
-        await database.close()
+    async with (
+        opened(settings, settings.room_database_url("privacy")) as (database, log),
+        database.writing() as session,
+    ):
+        manifest.require_not_before(await _newest_announced(session))
+        name = f"manifest:{manifest.version}:{manifest.hash}"
+        await log.record_change(session, upkeep_entry(clock, EntryKind.MANIFEST, "manifest.trusted", name))
 
 
 async def require_newest_manifest(settings: Settings) -> Manifest:
@@ -122,6 +119,18 @@ async def _newest_announced(session: ReadSession) -> int:
     )
 
 
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, url: str) -> AsyncIterator[tuple[Database, AuditLog]]:
+    """A database, and the log through which an operator's command says what it does there. Raises KeyRefused."""
+    database = Database(url, pool_size=2, application="gov-services command")
+    log = AuditLog(database.engine, room=UPKEEP_ROOM, key=SigningKey.load(settings.secrets_directory, UPKEEP_KEY))
+    try:
+        yield database, log
+    finally:
+        await log.close()
+        await database.close()
+
+
 def upkeep_entry(clock: Clock, kind: EntryKind, action: str, name: str, *, reason: str | None = None) -> Entry:
     """What an operator's command did to `name`."""
     now = clock.now()
@@ -129,7 +138,7 @@ def upkeep_entry(clock: Clock, kind: EntryKind, action: str, name: str, *, reaso
     return Entry(
         id=entry_id,
         at=now,
-        room="privacy",
+        room=UPKEEP_ROOM,
         kind=kind,
         action=action,
         actor="system",

@@ -30,15 +30,37 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
         *(f"kek/{item.value}/*.key" for item in DataClass),
         *(f"{root}/*.key" for root in ROOTS),
         "signing/access-token/*.pem",
+        "signing/writer-identity/*.pem",
         "db/identity",
     ),
-    "permits": (*_ROOM, "kek/permits/*.key", "signing/upload/*", "signing/licence/*", "db/permits"),
-    "payments": (*_ROOM, "kek/payments/*.key", "payment-channel/**/*", "db/payments"),
-    "healthcode": (*_ROOM, "kek/health/*.key", "signing/health-code/*", "db/healthcode"),
-    "privacy": (*_ROOM, "signing/bundle/*.pem", "signing/log/*.pub", "db/privacy"),
+    "permits": (
+        *_ROOM,
+        "kek/permits/*.key",
+        "signing/upload/*",
+        "signing/licence/*",
+        "signing/writer-permits/*.pem",
+        "db/permits",
+    ),
+    "payments": (*_ROOM, "kek/payments/*.key", "payment-channel/**/*", "signing/writer-payments/*.pem", "db/payments"),
+    "healthcode": (
+        *_ROOM,
+        "kek/health/*.key",
+        "signing/health-code/*",
+        "signing/writer-healthcode/*.pem",
+        "db/healthcode",
+    ),
+    # Whoever verifies the log does so by the public half of every key that signs in it.
+    "privacy": (
+        *_ROOM,
+        "signing/bundle/*.pem",
+        "signing/log/*.pub",
+        "signing/writer-*/*.pub",
+        "signing/writer-privacy/*.pem",
+        "db/privacy",
+    ),
     "log": ("signing/log/*", "db/audit"),
     "worker": ("signing/worker/*.pem", "db/worker"),
-    "migration": ("db/*", "signing/manifest/*.pub", "signing/bundle/*"),
+    "migration": ("db/*", "signing/manifest/*.pub", "signing/bundle/*", "signing/writer-privacy/*.pem"),
 }
 """Deployable → patterns of files under the secrets directory. `migration` is the job that readies the database."""
 

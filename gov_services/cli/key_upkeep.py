@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gov_services.audit.entry import EntryKind
 from gov_services.audit.log import AuditLog
-from gov_services.cli.installation import require_database, upkeep_entry
+from gov_services.cli.installation import opened, require_database, upkeep_entry
 from gov_services.crypto import rotation, store
 from gov_services.crypto.keys import DataClass, LocalKeyProvider, destroy_file, kek_path
 from gov_services.kit.clock import Clock
@@ -43,7 +43,7 @@ async def status(settings: Settings) -> list[KekStatus]:
     """Every key-encryption key that has a file here or that the database knows. Raises KeyRefused."""
     provider = LocalKeyProvider(settings.secrets_directory, DataClass)
     found: list[KekStatus] = []
-    async with _database(settings) as database, database.reading() as session:
+    async with _opened(settings) as (database, _), database.reading() as session:
         retired = await store.retired(session)
         for data_class in DataClass:
             standing = {one.kek_id: one for one in await rotation.standings(session, data_class=data_class)}
@@ -71,7 +71,7 @@ async def rotate(
     provider = LocalKeyProvider(settings.secrets_directory, [data_class])
     newest, seen, rewrapped = provider.newest(data_class), 0, 0
     after = None
-    async with _database(settings) as database, _log(database) as log:
+    async with _opened(settings) as (database, log):
         while True:
             async with database.writing() as session:
                 step = await rotation.rewrap(session, provider, data_class=data_class, after=after)
@@ -94,7 +94,7 @@ async def retire(settings: Settings, data_class: DataClass, *, clock: Clock) -> 
     """
     provider = LocalKeyProvider(settings.secrets_directory, [data_class])
     older = [kek_id for kek_id in provider.held(data_class) if kek_id != provider.newest(data_class)]
-    async with _database(settings) as database, _log(database) as log, database.writing() as session:
+    async with _opened(settings) as (database, log), database.writing() as session:
         for kek_id in older:
             # Ended between this commit and the file, it is begun again: retired and logged already.
             if await rotation.retire(session, data_class=data_class, kek_id=kek_id, now=clock.now()):
@@ -105,19 +105,7 @@ async def retire(settings: Settings, data_class: DataClass, *, clock: Clock) -> 
 
 
 @contextlib.asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Database]:
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, AuditLog]]:
     require_database(settings)
-    database = Database(settings.database_url, pool_size=2, application="gov-services keys")
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@contextlib.asynccontextmanager
-async def _log(database: Database) -> AsyncIterator[AuditLog]:
-    log = AuditLog(database.engine, room="privacy")
-    try:
-        yield log
-    finally:
-        await log.close()
+    async with opened(settings, settings.database_url) as both:
+        yield both

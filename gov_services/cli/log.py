@@ -13,7 +13,7 @@ import rich_click as click
 
 from gov_services.audit.integrate import adopt
 from gov_services.audit.proof import Evidence, EvidenceRefused, make_evidence, verify_evidence
-from gov_services.audit.verify import Report, verify_log
+from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.cli.failing import failing_in_one_line
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.database import Database
@@ -40,14 +40,14 @@ def audit_verify(evidence: Path | None, as_json: bool, published: tuple[Path, ..
     The log is also held against the checkpoints in `log/` of the runtime directory, which a database cannot rewrite.
     """
     settings = load_settings()
-    keys = VerifyKeys.load(settings.secrets_directory, "log")
     if evidence is not None:
-        _verify_evidence(evidence, keys, settings)
+        _verify_evidence(evidence, VerifyKeys.load(settings.secrets_directory, "log"), settings)
         return
+    trust = Trust.load(settings.secrets_directory, settings.log_origin)
     kept = sorted((settings.runtime_directory / "log").glob("*.checkpoint"))
     notes = [path.read_text() for path in (*kept, *published)]
     with failing_in_one_line():
-        report = asyncio.run(_verify(settings, keys, notes))
+        report = asyncio.run(_verify(settings, trust, notes))
     if as_json:
         faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in report.findings]
         click.echo(json.dumps({"entries": report.entries, "covered": report.covered, "findings": faults}))
@@ -95,11 +95,11 @@ def _verify_evidence(path: Path, keys: VerifyKeys, settings: Settings) -> None:
         click.echo(f"{step.number}. {step.title}: {step.detail}")
 
 
-async def _verify(settings: Settings, keys: VerifyKeys, published: Sequence[str]) -> Report:
+async def _verify(settings: Settings, trust: Trust, published: Sequence[str]) -> Report:
     database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services audit verify")
     try:
         async with database.reading() as session:
-            return await verify_log(session, keys, origin=settings.log_origin, published=published)
+            return await verify_log(session, trust, published=published)
     finally:
         await database.close()
 

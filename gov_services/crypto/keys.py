@@ -22,6 +22,9 @@ from gov_services.kit.canonical import sha256
 
 KEY_BYTES = 32
 DATABASE_ROOMS = ("identity", "permits", "payments", "healthcode", "privacy", "audit", "worker")
+WRITERS = ("identity", "permits", "payments", "healthcode", "privacy")
+"""Rooms that write to the log, each signing by a key of its own."""
+
 SIGNING_NAMES = (
     "access-token",
     "assertion",
@@ -32,6 +35,7 @@ SIGNING_NAMES = (
     "health-code",
     "upload",
     "worker",
+    *(f"writer-{room}" for room in WRITERS),
 )
 
 ROOTS = ("blind-index", "one-time-code", "refresh-token")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
+from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.keys import DataClass
-from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.crypto.signing import SigningKey
 from gov_services.kit.clock import Clock
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.privacy.graph.schema import create_schema
@@ -29,8 +30,7 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
     )
     ports = PrivacyPorts(
         bundle_key=SigningKey.load(settings.secrets_directory, "bundle"),
-        log_keys=VerifyKeys.load(settings.secrets_directory, "log"),
-        log_origin=settings.log_origin,
+        trust=Trust.load(settings.secrets_directory, settings.log_origin),
         vocabulary=Vocabulary.from_sdl((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text()),
     )
     return foundation.room(

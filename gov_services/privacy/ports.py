@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
-from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.crypto.signing import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,7 @@ class PrivacyPorts:
 
     bundle_key: SigningKey
     """Signs bundles of purposes."""
-    log_keys: VerifyKeys
-    """Public halves of the log's keys, for checking proofs before they are shown."""
-    log_origin: str
-    """The log's name in its checkpoints."""
+    trust: Trust
+    """The log's name and public keys, for checking proofs before they are shown."""
     vocabulary: Vocabulary
     """The personal coordinates of all rooms, with their masks."""

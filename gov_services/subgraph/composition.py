@@ -16,7 +16,7 @@ from gov_services.consent.bundles import Bundles
 from gov_services.consent.disclosures import Discloser
 from gov_services.crypto.data_keys import DataKeys
 from gov_services.crypto.keys import DataClass, KeyRefused, LocalKeyProvider
-from gov_services.crypto.signing import SignatureRefused, VerifyKeys
+from gov_services.crypto.signing import SignatureRefused, SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, create_engine
 from gov_services.kit.manifest import Manifest, signed_text
@@ -151,7 +151,11 @@ def lay_foundation(
     """Connect `room` under its own role, with the keys of its own classes. Opens no connection yet."""
     url = settings.room_database_url(room)
     database = Database(url, pool_size=settings.pool_size, application=f"gov-services {room}")
-    audit = AuditLog(create_engine(url, pool_size=AUDIT_POOL_SIZE, application=f"gov-services {room} log"), room=room)
+    audit = AuditLog(
+        create_engine(url, pool_size=AUDIT_POOL_SIZE, application=f"gov-services {room} log"),
+        room=room,
+        key=SigningKey.load(settings.secrets_directory, f"writer-{room}"),
+    )
     # Registration makes a citizen's keys of every class; elsewhere a room holds the key-encryption keys of its own.
     classes = frozenset(DataClass) if room == "identity" else frozenset({data_class, DataClass.AUDIT})
     keys = DataKeys(LocalKeyProvider(settings.secrets_directory, classes))

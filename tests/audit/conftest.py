@@ -11,9 +11,11 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
+from gov_services.audit.verify import Trust
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
@@ -61,9 +63,39 @@ def make_entry() -> MakeEntry:
     return an_entry
 
 
+MakeLog = Callable[..., AuditLog]
+
+
 @pytest.fixture
-async def permits_log(room_database: Callable[[str], Database]) -> AsyncIterator[AuditLog]:
-    log = AuditLog(room_database("permits").engine, room="permits")
+def trust(log_keys: VerifyKeys, writers: dict[str, VerifyKeys]) -> Trust:
+    return Trust(ORIGIN, log_keys, writers)
+
+
+@pytest.fixture
+def writer_keys() -> dict[str, SigningKey]:
+    """The key by which each room signs what it writes."""
+    return {room: a_signing_key(f"writer-{room}-1") for room in ("permits", "payments")}
+
+
+@pytest.fixture
+def writers(writer_keys: dict[str, SigningKey]) -> dict[str, VerifyKeys]:
+    """What a doubter has of them."""
+    return {room: VerifyKeys({key.key_id: key.public_bytes}) for room, key in writer_keys.items()}
+
+
+@pytest.fixture
+def make_log(room_database: Callable[[str], Database], writer_keys: dict[str, SigningKey]) -> MakeLog:
+    """A room's way into the log; `role`, where it is not its own, is the one it logs in as."""
+
+    def made(room: str, *, role: str = "", **more: Any) -> AuditLog:
+        return AuditLog(room_database(role or room).engine, room=room, key=writer_keys[room], **more)
+
+    return made
+
+
+@pytest.fixture
+async def permits_log(make_log: MakeLog) -> AsyncIterator[AuditLog]:
+    log = make_log("permits")
     await log.start()
     yield log
     await log.close()
@@ -95,6 +127,11 @@ def log_keys(log_key: SigningKey) -> VerifyKeys:
 @pytest.fixture
 def origin() -> str:
     return ORIGIN
+
+
+@pytest.fixture
+def describer(room_database: Callable[[str], Database]) -> Describer:
+    return Describer(room_database("audit"))
 
 
 @pytest.fixture

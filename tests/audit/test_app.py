@@ -160,7 +160,7 @@ async def test_the_log_is_not_ready_while_entries_wait_too_long_to_be_signed(
             assert await ask(client) == (200, {"database": True, "entries_signed": True})
             async with administrator.writing() as session:
                 await session.execute(text("SET LOCAL session_replication_role = replica"))
-                await session.execute(text("UPDATE audit.entry SET numbered_at = numbered_at - interval '61 s'"))
+                await session.execute(text("UPDATE audit.head SET unsigned_since = unsigned_since - interval '61 s'"))
             assert await ask(client) == (200, {"database": True, "entries_signed": False})
             await integrator.run_once()
             assert (await ask(client))[0] == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -9,12 +10,13 @@ from sqlalchemy import text
 
 from gov_services.audit import store, verify
 from gov_services.audit.checkpoint import Checkpoint, sign_checkpoint
+from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind, commitment
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
 from gov_services.audit.merkle import extend, leaf_hash, root_of_peaks
-from gov_services.audit.verify import CHECKS, Fault, Report, verify_log
-from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.audit.verify import CHECKS, Fault, Report, Trust, verify_log
+from gov_services.crypto.signing import SigningKey
 from gov_services.kit.database import Database
 
 RoomDatabase = Callable[[str], Database]
@@ -31,18 +33,21 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def log_of_fifteen(integrator: Integrator, permits_log: AuditLog, make_entry: MakeEntry) -> None:
+async def log_of_fifteen(
+    integrator: Integrator, describer: Describer, permits_log: AuditLog, make_entry: MakeEntry
+) -> None:
     for batch in BATCHES:
         await permits_log.append([make_entry(request=f"request-{number}") for number in range(batch)])
         await integrator.run_once()
+    assert await describer.run_once() == sum(BATCHES)
     await permits_log.append([make_entry(), make_entry()])
 
 
 @pytest.fixture
-def check(room_database: RoomDatabase, log_keys: VerifyKeys, origin: str) -> Check:
+def check(room_database: RoomDatabase, trust: Trust) -> Check:
     async def verified(*published: str) -> Report:
         async with room_database("privacy").reading() as session:
-            return await verify_log(session, log_keys, origin=origin, published=published)
+            return await verify_log(session, trust, published=published)
 
     return verified
 
@@ -91,14 +96,15 @@ async def test_an_altered_entry_is_named(
     assert found(report) == {(3, Fault.ENTRY_ALTERED, "entry 6")}
     assert not report.sound
     assert report.lines()[2] == f"3. FAILED (1) {CHECKS[3]}"
-    assert report.lines()[8] == "   ENTRY_ALTERED entry 6: its text is not what its commitment commits to"
+    assert report.lines()[10] == "   ENTRY_ALTERED entry 6: its text is not what its commitment commits to"
 
 
 async def test_an_entry_altered_with_its_commitment_is_named(
     log_of_fifteen: None, check: Check, tamper: Tamper, database: Database
 ) -> None:
     await forge_entry(database, tamper, 6)
-    assert found(await check()) == {(5, Fault.ENTRY_ALTERED, "entry 6")}
+    # With its commitment it is also one that nobody signed for.
+    assert found(await check()) == {(5, Fault.ENTRY_ALTERED, "entry 6"), (10, Fault.ENTRY_PLANTED, "entry 6")}
 
 
 async def forge_entry(database: Database, tamper: Tamper, seq: int) -> bytes:
@@ -134,6 +140,7 @@ async def test_history_rewritten_with_the_whole_tree_is_found_by_the_checkpoints
     assert found(report) == {
         (6, Fault.HISTORY_REWRITTEN, "checkpoint 7"),
         (6, Fault.HISTORY_REWRITTEN, "checkpoint 13"),
+        (10, Fault.ENTRY_PLANTED, "entry 6"),
     }
     assert report.findings[0].detail == "entries 4 to 6 are not those that were signed"
     assert report.covered == 4
@@ -141,7 +148,10 @@ async def test_history_rewritten_with_the_whole_tree_is_found_by_the_checkpoints
 
 async def test_a_missing_entry_is_named(log_of_fifteen: None, check: Check, tamper: Tamper) -> None:
     await tamper("DELETE FROM audit.entry WHERE seq IN (5, 14)")
-    assert found(await check()) == {(2, Fault.ENTRY_MISSING, "entry 5"), (2, Fault.ENTRY_MISSING, "entry 14")}
+    report = await check()
+    assert {one.where for one in report.findings if one.fault is Fault.ENTRY_MISSING} == {"entry 5", "entry 14"}
+    # Their writer says so too, and names them by their ids.
+    assert Counter(one.fault for one in report.findings) == {Fault.ENTRY_MISSING: 2, Fault.ENTRY_DROPPED: 2}
 
 
 async def test_reordered_entries_are_named_with_the_numbers_they_had(
@@ -151,6 +161,7 @@ async def test_reordered_entries_are_named_with_the_numbers_they_had(
         "UPDATE audit.entry SET seq = 100 WHERE seq = 3",
         "UPDATE audit.entry SET seq = 3 WHERE seq = 9",
         "UPDATE audit.entry SET seq = 9 WHERE seq = 100",
+        "DELETE FROM audit.description",
     )
     report = await check()
     assert found(report) == {(5, Fault.ENTRY_REORDERED, "entry 3"), (5, Fault.ENTRY_REORDERED, "entry 9")}
@@ -171,6 +182,9 @@ async def test_an_entry_slipped_in_behind_the_end_is_named(log_of_fifteen: None,
     "column",
     [
         "id = gen_random_uuid()",
+        "action = 'look-up'",
+        "office = 'elsewhere'",
+        "request = ''",
         "at = at - interval '1 day'",
         "room = 'payments'",
         "kind = 'use'",
@@ -186,12 +200,12 @@ async def test_an_entry_slipped_in_behind_the_end_is_named(log_of_fifteen: None,
         "forms = '{PLAIN,PLAIN}'",
     ],
 )
-async def test_a_column_that_says_something_else_than_its_entry_is_named(
+async def test_a_description_that_says_something_else_than_its_entry_is_named(
     log_of_fifteen: None, check: Check, tamper: Tamper, column: str
 ) -> None:
-    await tamper(f"UPDATE audit.entry SET {column} WHERE seq = 8")
+    await tamper(f"UPDATE audit.description SET {column} WHERE seq = 8")
     report = await check()
-    assert found(report) == {(4, Fault.COLUMNS_ALTERED, "entry 8")}
+    assert found(report) == {(4, Fault.DESCRIPTION_ALTERED, "entry 8")}
     assert report.findings[0].detail == f"differs in {column.split()[0]}"
 
 
@@ -228,10 +242,12 @@ async def test_an_end_cut_off_is_found_by_the_checkpoint(log_of_fifteen: None, c
         "DELETE FROM audit.node WHERE (index + 1) << level > 7",
         "UPDATE audit.head SET next = 7",
     )
-    assert found(await check()) == {(6, Fault.HISTORY_REWRITTEN, "checkpoint 13")}
+    report = await check()
+    assert (6, Fault.HISTORY_REWRITTEN, "checkpoint 13") in found(report)
+    assert Counter(one.fault for one in report.findings)[Fault.ENTRY_DROPPED] == 8
 
 
-async def test_an_end_cut_off_with_its_checkpoint_is_found_by_what_was_published(
+async def test_an_end_cut_off_with_its_checkpoint_and_its_chain_is_found_by_what_was_published(
     log_of_fifteen: None, check: Check, tamper: Tamper, database: Database
 ) -> None:
     async with database.reading() as session:
@@ -241,6 +257,8 @@ async def test_an_end_cut_off_with_its_checkpoint_is_found_by_what_was_published
         "DELETE FROM audit.entry WHERE seq >= 7",
         "DELETE FROM audit.node WHERE (index + 1) << level > 7",
         "DELETE FROM audit.checkpoint WHERE size > 7",
+        "DELETE FROM audit.description WHERE seq >= 7",
+        "DELETE FROM audit.batch WHERE first >= 7",
         "UPDATE audit.head SET next = 7",
     )
     assert (await check()).sound

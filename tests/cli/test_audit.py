@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -97,8 +98,10 @@ def test_a_log_signed_by_another_key_does_not_verify(
     logged: Callable, nothing_set: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
 ) -> None:
     strangers = tmp_path / "strangers"
+    shutil.copytree(settings.secrets_directory / "signing", strangers / "signing")
+    shutil.rmtree(strangers / "signing" / "log")
     for name in ("signing/log", "db"):
-        (strangers / name).mkdir(parents=True)
+        (strangers / name).mkdir(mode=0o700)
     (key,) = (settings.secrets_directory / "signing" / "log").glob("*.pub")
     public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
     (strangers / "signing" / "log" / key.name).write_text(public.hex())

@@ -182,7 +182,7 @@ async def announced(settings: Settings) -> list[int]:
     """Versions that the log says were trusted, oldest first."""
     connection = await asyncpg.connect(settings.database_url)
     try:
-        rows = await connection.fetch("SELECT object FROM audit.entry WHERE kind = 'manifest' ORDER BY seq")
+        rows = await connection.fetch("SELECT object FROM audit.described WHERE kind = 'manifest' ORDER BY seq")
     finally:
         await connection.close()
     return [int(row[0].split(":")[1]) for row in rows]

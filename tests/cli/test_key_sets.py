@@ -20,17 +20,31 @@ PRIVATE = {
     "gateway": {"signing/assertion"},
     "identity": {
         *("kek/identity", "kek/permits", "kek/payments", "kek/health", "kek/audit"),
-        *("blind-index", "one-time-code", "refresh-token", "signing/access-token", "db/identity"),
+        *(
+            "blind-index",
+            "one-time-code",
+            "refresh-token",
+            "signing/access-token",
+            "signing/writer-identity",
+            "db/identity",
+        ),
     },
-    "permits": {"kek/permits", "kek/audit", "signing/upload", "signing/licence", "db/permits"},
-    "payments": {"kek/payments", "kek/audit", "payment-channel", "db/payments"},
-    "healthcode": {"kek/health", "kek/audit", "signing/health-code", "db/healthcode"},
-    "privacy": {"kek/audit", "signing/bundle", "db/privacy"},
+    "permits": {
+        "kek/permits",
+        "kek/audit",
+        "signing/upload",
+        "signing/licence",
+        "signing/writer-permits",
+        "db/permits",
+    },
+    "payments": {"kek/payments", "kek/audit", "payment-channel", "signing/writer-payments", "db/payments"},
+    "healthcode": {"kek/health", "kek/audit", "signing/health-code", "signing/writer-healthcode", "db/healthcode"},
+    "privacy": {"kek/audit", "signing/bundle", "signing/writer-privacy", "db/privacy"},
     "log": {"signing/log", "db/audit"},
     "worker": {"signing/worker", "db/worker"},
     "migration": {
         *("db/identity", "db/permits", "db/payments", "db/healthcode", "db/privacy", "db/audit", "db/worker"),
-        "signing/bundle",
+        *("signing/bundle", "signing/writer-privacy"),
     },
 }
 """What each could do harm with. A line that grows here is a decision."""

@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from gov_services.audit.app import create_audit
 from gov_services.audit.checkpoint import Checkpoint, open_checkpoint
 from gov_services.audit.log import AuditLog
-from gov_services.audit.verify import Fault, Report, verify_log
+from gov_services.audit.verify import Fault, Report, Trust, verify_log
 from gov_services.cli.installation import NotInstalled
 from gov_services.cli.rooms import SUBGRAPHS, room_factory
 from gov_services.cli.running import system
@@ -389,9 +389,9 @@ async def test_a_backup_older_than_the_published_checkpoint_is_never_signed_and_
 async def verified(place: Place, *published_elsewhere: str) -> Report:
     """The whole log checked, also against checkpoints that somebody kept."""
     database = Database(place.settings.room_database_url("privacy"), pool_size=1)
-    keys = VerifyKeys.load(place.settings.secrets_directory, "log")
+    trust = Trust.load(place.settings.secrets_directory, place.settings.log_origin)
     try:
         async with database.reading() as session:
-            return await verify_log(session, keys, origin=place.settings.log_origin, published=published_elsewhere)
+            return await verify_log(session, trust, published=published_elsewhere)
     finally:
         await database.close()

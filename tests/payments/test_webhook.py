@@ -158,10 +158,7 @@ async def test_another_amount_for_a_payment_that_was_closed_is_kept_and_paged_th
     assert ids == sorted(set(ids), reverse=True)
     assert {edge["node"]["reason"] for edge in first["edges"] + rest["edges"]} == {"OTHER_AMOUNT"}
     assert (
-        await city.value(
-            "SELECT count(*) FROM audit.entry WHERE convert_from(body, 'UTF8')::jsonb ->> 'action' = "
-            "'unmatched-receipts' AND kind = 'read'"
-        )
+        await city.value("SELECT count(*) FROM audit.described WHERE action = 'unmatched-receipts' AND kind = 'read'")
         == 2
     )
     for stranger in (citizen(UUID(int=1)), officer(1, "registrar")):
@@ -207,7 +204,7 @@ async def test_what_the_channel_did_not_sign_is_refused_and_counted_as_a_strange
     assert await _untouched(city)
     # The first of a minute is written at once, the others are counted.
     assert await city.refusals() == [("NOTIFICATION_REFUSED", None)]
-    (row,) = await city.rows("SELECT actor, purpose FROM audit.entry WHERE outcome = 'refused'")
+    (row,) = await city.rows("SELECT actor, purpose FROM audit.described WHERE outcome = 'refused'")
     assert row == {"actor": "anonymous", "purpose": "payment-settlement"}
 
 

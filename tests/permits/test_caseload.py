@@ -83,5 +83,8 @@ async def test_a_list_is_decided_with_one_append_for_all(office: Office) -> None
     assert len((await caseload(office))[0]) == 3
 
     assert len(await decisions(office)) == 3
-    appends = "SELECT count(DISTINCT xmin::text) FROM audit.entry WHERE purpose = 'licence-review' AND kind = 'read'"
+    appends = (
+        "SELECT count(DISTINCT one.xmin::text) FROM audit.entry AS one JOIN audit.described AS said USING (seq) "
+        "WHERE purpose = 'licence-review' AND kind = 'read'"
+    )
     assert await office.town.value(appends) == 1

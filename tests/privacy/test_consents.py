@@ -221,7 +221,7 @@ async def test_a_citizen_whose_registration_is_heard_of_late_is_told_all_the_sam
 
     assert await privacy.run_job(JOB) == 0
     assert await told(town) == []
-    assert await town.value("SELECT count(*) FROM audit.entry WHERE kind = 'log-read'") == 0
+    assert await town.value("SELECT count(*) FROM audit.described WHERE kind = 'log-read'") == 0
 
     await change(
         town,

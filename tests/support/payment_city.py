@@ -136,7 +136,7 @@ class City:
 
     async def refusals(self) -> list[tuple[str, str | None]]:
         """(code, object) of every refusal in the log."""
-        rows = await self.rows("SELECT code, object FROM audit.entry WHERE outcome = 'refused' ORDER BY seq")
+        rows = await self.rows("SELECT code, object FROM audit.described WHERE outcome = 'refused' ORDER BY seq")
         return [(row["code"], row["object"]) for row in rows]
 
     async def changes(self) -> list[str]:

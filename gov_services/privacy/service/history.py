@@ -59,7 +59,7 @@ async def verify(ctx: ReadContext[PrivacyPorts], *, published: str | None = None
     notes = () if published is None else (published,)
     await ctx.disclosures.require_log_read("verification", tag=None)
     async with ctx.reading() as session:
-        return await verify_log(session, ctx.ports.log_keys, origin=ctx.ports.log_origin, published=notes)
+        return await verify_log(session, ctx.ports.trust, published=notes)
 
 
 async def _own_tag(ctx: ReadContext[PrivacyPorts]) -> bytes:
@@ -76,4 +76,4 @@ async def _prove(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None, tag: 
         evidence = await make_evidence(session, entry_id=entry_id) if entry_id else None
     if evidence is None or (tag is not None and Entry.parse(evidence.entry).subject_tag != tag):
         raise NotFound
-    return Proved(evidence, verify_evidence(evidence, ctx.ports.log_keys, origin=ctx.ports.log_origin))
+    return Proved(evidence, verify_evidence(evidence, ctx.ports.trust.log, origin=ctx.ports.trust.origin))

@@ -8,7 +8,7 @@ from typing import Any
 
 from gov_services.audit import usage
 from gov_services.audit.entry import EntryKind
-from gov_services.audit.models import EntryRow
+from gov_services.audit.models import DescribedRow
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.ids import new_id
 from gov_services.privacy import store
@@ -92,11 +92,11 @@ async def _tell(ctx: WriteContext[PrivacyPorts]) -> int:
     return await _read_on(ctx, TELL, ready)
 
 
-def _tags(rows: Sequence[EntryRow]) -> set[bytes]:
+def _tags(rows: Sequence[DescribedRow]) -> set[bytes]:
     return {row.subject_tag for row in rows if row.subject_tag is not None}
 
 
-def _ready(rows: Sequence[EntryRow], subjects: Collection[bytes], *, now: dt.datetime) -> Sequence[EntryRow]:
+def _ready(rows: Sequence[DescribedRow], subjects: Collection[bytes], *, now: dt.datetime) -> Sequence[DescribedRow]:
     """The rows before the first whose citizen we have not heard of yet, though we still may."""
     for index, row in enumerate(rows):
         if row.subject_tag is not None and row.subject_tag not in subjects and now - row.at < LONGEST_WAIT:
@@ -113,7 +113,7 @@ async def _find(ctx: WriteContext[PrivacyPorts]) -> int:
     return await _read_on(ctx, FIND, rows)
 
 
-async def _save_finding(ctx: WriteContext[PrivacyPorts], row: EntryRow, kind: FindingKind) -> None:
+async def _save_finding(ctx: WriteContext[PrivacyPorts], row: DescribedRow, kind: FindingKind) -> None:
     await store.save_finding(
         ctx.session,
         finding_id=new_id(ctx.now),
@@ -125,7 +125,7 @@ async def _save_finding(ctx: WriteContext[PrivacyPorts], row: EntryRow, kind: Fi
     )
 
 
-async def _read_on(ctx: WriteContext[PrivacyPorts], job: str, rows: Sequence[EntryRow]) -> int:
+async def _read_on(ctx: WriteContext[PrivacyPorts], job: str, rows: Sequence[DescribedRow]) -> int:
     if rows:
         await store.advance_watermark(ctx.session, job=job, seq=rows[-1].seq)
     await ctx.record(f"log-read:{job}", subject=None, kind=EntryKind.LOG_READ)
