@@ -8,61 +8,75 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+from httpx import AsyncClient
 from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.params import FromPath
+from obstore.exceptions import BaseError as StoreFailed
+from obstore.store import ObjectStore
 
 from gov_services.audit import store
 from gov_services.audit.checkpoint import verifier_key
 from gov_services.audit.describe import Describer
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import LAG_LIMIT_S
+from gov_services.audit.publish import CHECKPOINT_PATH, Publisher, open_store
+from gov_services.audit.tiles import NoSuchTile, Place
+from gov_services.audit.witnesses import NOBODY_ASKED, PolicyRefused, WitnessPolicy
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock, SystemClock
 from gov_services.kit.database import Database, database_answers
 from gov_services.kit.errors import NotFound, ServiceError, Unavailable
 from gov_services.kit.health import health
 from gov_services.kit.locales import negotiate_locale
-from gov_services.kit.settings import Settings
+from gov_services.kit.settings import Settings, SettingsRefused
 
-TILE_WIDTH = 256
-TILE_HEIGHT = 8
-_PLACE = re.compile(
-    r"/?(?P<level>[0-5]?[0-9]|entries)/(?P<index>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
-)
+POOL_SIZE = 8
+"""Of connections: the integrator, the publisher and the describer write at the same time, and tiles are read."""
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _BRIEFLY = {"Cache-Control": "public, max-age=1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which tile: a level of the tree, or the entries themselves (None); its number; how many of its hashes."""
+class LogUnavailable(Unavailable):
+    """What has been published cannot be read just now."""
 
-    level: int | None
-    index: int
-    width: int
+    code = "LOG_UNAVAILABLE"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "公开日志暂时无法读取,请稍后再试。",
+        "en": "The public log cannot be read just now. Please try again later.",
+    }
 
 
 class Audit:
     """The audit deployable: wired once, started and closed by whoever serves it."""
 
-    def __init__(self, database: Database, integrator: Integrator, describer: Describer, router: Router) -> None:
+    def __init__(
+        self,
+        database: Database,
+        integrator: Integrator,
+        describer: Describer,
+        publisher: Publisher,
+        http: AsyncClient,
+        router: Router,
+    ) -> None:
         self.router = router
         self.integrator = integrator
-        self._database = database
-        self._stop = asyncio.Event()
+        self.publisher = publisher
         self._describer = describer
+        self._database = database
+        self._http = http
+        self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to integrate, and to describe, in the background."""
+        """Begin to integrate, to publish and to describe, in the background."""
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.integrator.run(self._stop), name="audit-integrator"),
+            loop.create_task(self.publisher.run(self._stop), name="audit-publisher"),
             loop.create_task(self._describer.run(self._stop), name="audit-describer"),
         ]
 
@@ -89,24 +103,40 @@ class Audit:
         self._stop.set()
         for task in self._tasks:
             await task
+        await self._http.aclose()
         await self._database.close()
 
 
 def create_audit(settings: Settings, *, clock: Clock | None = None) -> Audit:
     """The integrator and the public routes, from settings and key files."""
-    database = Database(settings.room_database_url("audit"), pool_size=settings.pool_size, application="audit")
+    database = Database(settings.room_database_url("audit"), pool_size=POOL_SIZE, application="audit")
     key = SigningKey.load(settings.secrets_directory, "log")
     keys = VerifyKeys.load(settings.secrets_directory, "log")
     origin = settings.log_origin
+    clock = clock or SystemClock()
+    http = AsyncClient()
+    objects = open_store(settings.log_store, settings.runtime_directory / "log" / "tree")
+    policy = _policy(settings.log_witnesses)
+    publisher = Publisher(database, objects, http, clock, keys=keys, origin=origin, policy=policy)
     integrator = Integrator(
         database,
         key,
-        clock or SystemClock(),
+        clock,
         keys=keys,
         origin=origin,
         published=settings.runtime_directory / "log",
+        elsewhere=publisher,
     )
-    return Audit(database, integrator, Describer(database), create_router(database, keys, origin=origin))
+    router = create_router(objects, keys, origin=origin)
+    return Audit(database, integrator, Describer(database), publisher, http, router)
+
+
+def _policy(path: str) -> WitnessPolicy:
+    """Raises SettingsRefused."""
+    try:
+        return WitnessPolicy.parse(Path(path).read_text()) if path else NOBODY_ASKED
+    except (OSError, PolicyRefused) as refused:
+        raise SettingsRefused(f"GOV_LOG_WITNESSES: {refused}") from refused
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -129,16 +159,12 @@ def create_app(settings: Settings) -> Litestar:
     )
 
 
-def create_router(database: Database, keys: VerifyKeys, *, origin: str) -> Router:
-    """The public routes. They show commitments, hashes and signatures; nothing of what is committed to."""
+def create_router(objects: ObjectStore, keys: VerifyKeys, *, origin: str) -> Router:
+    """The public routes: what has been published, as it lies. Commitments, hashes and signatures; no entry."""
 
     @get("/checkpoint", media_type=MediaType.TEXT)
-    async def checkpoint() -> Response[str]:
-        async with database.reading() as session:
-            newest = await store.newest_checkpoint(session)
-        if newest is None:
-            raise NotFound
-        return Response(newest.note, headers=_BRIEFLY)
+    async def checkpoint() -> Response[bytes]:
+        return Response(await _get(objects, CHECKPOINT_PATH), headers=_BRIEFLY, media_type=MediaType.TEXT)
 
     @get("/key", media_type=MediaType.TEXT)
     async def key() -> Response[str]:
@@ -147,57 +173,24 @@ def create_router(database: Database, keys: VerifyKeys, *, origin: str) -> Route
 
     @get("/tile/{place:path}", media_type="application/octet-stream")
     async def tile(place: FromPath[str]) -> Response[bytes]:
-        wanted = parse_place(place)
-        return Response(await _tile(database, wanted), headers=_FOREVER)
+        try:
+            wanted = Place.parse(place.removeprefix("/"))
+        except NoSuchTile as none:
+            raise NotFound from none
+        return Response(await _get(objects, f"tile/{wanted.path}"), headers=_FOREVER)
 
     return Router("/log", route_handlers=[checkpoint, key, tile], exception_handlers={ServiceError: _refuse})
 
 
-def parse_place(path: str) -> Place:
-    """The tile that a path of C2SP tlog-tiles names. Raises NotFound."""
-    found = _PLACE.fullmatch(path)
-    if found is None:
-        raise NotFound
-    level = None if found["level"] == "entries" else int(found["level"])
-    index = int(found["index"].replace("x", "").replace("/", ""))
-    place = Place(level, index, int(found["width"] or TILE_WIDTH))
-    # A tile has one path: no leading zeros, and a full one is not also a partial one.
-    if (
-        (found["width"] and place.width == TILE_WIDTH)
-        or place.width > TILE_WIDTH
-        or index >= 1 << 54
-        or path.lstrip("/") != path_of(place)
-    ):
-        raise NotFound
-    return place
-
-
-def path_of(place: Place) -> str:
-    """The path of a tile: its number in groups of three digits, all but the last marked with x."""
-    groups = [f"{place.index % 1000:03d}"]
-    rest = place.index // 1000
-    while rest:
-        groups.insert(0, f"x{rest % 1000:03d}")
-        rest //= 1000
-    level = "entries" if place.level is None else str(place.level)
-    return f"{level}/{'/'.join(groups)}" + (f".p/{place.width}" if place.width < TILE_WIDTH else "")
-
-
-async def _tile(database: Database, place: Place) -> bytes:
-    """The bytes of a tile, once a checkpoint covers all of it. Raises NotFound."""
-    begin = place.index * TILE_WIDTH
-    async with database.reading() as session:
-        if place.level is None:
-            newest = await store.newest_checkpoint(session)
-            if newest is None or newest.size < begin + place.width:
-                raise NotFound
-            rows = await store.commitments(session, begin=begin, limit=place.width)
-            return b"".join(len(committed).to_bytes(2, "big") + committed for _, committed in rows)
-        level = place.level * TILE_HEIGHT
-        hashes = await store.nodes_from(session, level=level, begin=begin, limit=place.width)
-    if len(hashes) != place.width:
-        raise NotFound
-    return b"".join(hashes[begin + offset] for offset in range(place.width))
+async def _get(objects: ObjectStore, path: str) -> bytes:
+    """What has been published there. Raises NotFound, LogUnavailable."""
+    try:
+        found = await objects.get_async(path)
+        return bytes(await found.bytes_async())
+    except FileNotFoundError as none:
+        raise NotFound from none
+    except StoreFailed as failed:
+        raise LogUnavailable from failed
 
 
 def _refuse(request: Request[Any, Any, Any], error: ServiceError) -> Response[dict[str, str]]:

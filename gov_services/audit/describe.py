@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,7 +16,7 @@ from gov_services.audit import store
 from gov_services.kit.database import Database
 from gov_services.kit.errors import Unavailable
 
-BATCH = 500
+BATCH = 200
 INTERVAL_S = 0.5
 
 _log = structlog.get_logger("gov_services.audit")
@@ -38,12 +39,17 @@ class Describer:
                 await asyncio.wait_for(stop.wait(), interval_s)
 
     async def run_once(self, stop: asyncio.Event | None = None) -> int:
-        """Describe what there is, a short transaction a batch; how many entries that were."""
+        """Describe what there is, a short transaction a batch; how many entries that were.
+
+        It rests as long as it worked: what is searched may come later, and what waits to be durable may not.
+        """
         described = 0
         while stop is None or not stop.is_set():
+            began = time.monotonic()
             async with self._database.writing() as session:
                 more = await store.describe_next(session, batch=BATCH)
             described += more
             if more < BATCH:
                 break
+            await asyncio.sleep(time.monotonic() - began)
         return described

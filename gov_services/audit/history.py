@@ -80,6 +80,11 @@ def _matching(wanted: Search) -> Select[int]:
     return query
 
 
+async def count(session: ReadSession) -> int:
+    """How many entries have a number."""
+    return (await store.head(session)).next
+
+
 async def highest_named(session: ReadSession, *, purpose: str, kind: EntryKind, room: str, name: str) -> int:
     """The highest number in objects `name:number:…` that `room` logged; 0 for none. What waits for a number counts."""
     said = func.convert_from(PendingRow.body, "UTF8").cast(JSONB)

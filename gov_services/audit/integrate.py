@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -53,6 +55,17 @@ class _Tree:
     peaks: tuple[bytes, ...]
 
 
+class Elsewhere(Protocol):
+    """Where checkpoints are that no database can take back: what has been published, what witnesses know."""
+
+    async def known_elsewhere(self) -> Sequence[str]:
+        """Notes that the database must hold a continuation of.
+
+        Raises LogInconsistent where somebody contradicts it already, CheckpointRefused, OSError.
+        """
+        ...
+
+
 class Integrator:
     """The sole holder of the log key."""
 
@@ -65,6 +78,7 @@ class Integrator:
         keys: VerifyKeys,
         origin: str,
         published: Path | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """`keys` verify earlier checkpoints; `published` is a directory where the last one is kept, by origin."""
         self._database = database
@@ -73,6 +87,7 @@ class Integrator:
         self._keys = keys
         self._origin = origin
         self._published = published
+        self._elsewhere = elsewhere
 
     async def run(self, stop: asyncio.Event, *, interval_s: float = INTERVAL_S) -> None:
         """Run once every `interval_s` until `stop`. What goes wrong is told and tried again, not passed over."""
@@ -94,14 +109,16 @@ class Integrator:
         numbered = await self._number_pending()
         added = size = 0
         for _ in range(BATCHES_A_RUN):
-            step = await self._extend()
+            # Asked before the transaction: others may take their time.
+            elsewhere = await self._elsewhere.known_elsewhere() if self._elsewhere else ()
+            step = await self._extend(elsewhere)
             if step is None:
                 return None
             note, log_id, more, size = step
             if note is not None and self._published is not None:
                 await asyncio.to_thread(remember, self._published, self._origin, note, log_id)
             added += more
-            if more < LEAF_BATCH:
+            if more < LEAF_BATCH and (size or note is None):
                 break
         return Integrated(numbered, added, size)
 
@@ -117,15 +134,18 @@ class Integrator:
                 break
         return numbered
 
-    async def _extend(self) -> tuple[str | None, UUID, int, int] | None:
+    async def _extend(self, elsewhere: Sequence[str]) -> tuple[str | None, UUID, int, int] | None:
         """One batch of leaves and its checkpoint, in one transaction: note or None, log id, leaves added, size."""
         async with self._database.writing() as session:
             if not await store.take_lease(session):
                 return None
             head = await store.head(session)
             tree, signed = await self._consistent_tree(session, head.log_id)
+            for known in elsewhere:
+                await self._require_continues(session, known, tree.size)
             asked = await store.now(session)
-            leaves = await _new_leaves(session, tree)
+            # The first of all checkpoints is of nothing where others are to be asked by it what they know.
+            leaves = [] if self._elsewhere and not signed else await _new_leaves(session, tree)
             if signed and not leaves:
                 if head.unsigned_since is not None:
                     await store.signed(session, upto=tree.size, asked=asked)
@@ -169,6 +189,9 @@ class Integrator:
                 f"the published checkpoint is of log {known or 'unknown'}, the database holds {log_id}: "
                 "gov-services audit adopt-log"
             )
+        await self._require_continues(session, note, size)
+
+    async def _require_continues(self, session: ReadSession, note: str, size: int) -> None:
         told = open_checkpoint(note, self._keys, origin=self._origin)
         if told.size > size:
             raise LogInconsistent(f"a checkpoint of {told.size} was published, the database holds a tree of {size}")

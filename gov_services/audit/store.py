@@ -28,6 +28,7 @@ from gov_services.kit.database import ReadSession, Session
 
 LEASE = 0x676F762D6C6F6701
 """Key of the advisory lock under which one integrator works at a time: `gov-log`, version 1."""
+PUBLISHING = LEASE + 2
 
 
 @dataclass(slots=True)
@@ -123,6 +124,11 @@ async def take_lease(session: Session) -> bool:
     return bool((await session.execute(select(func.pg_try_advisory_xact_lock(LEASE)))).scalar_one())
 
 
+async def take_publishing(session: Session) -> bool:
+    """Whether this transaction is the one that brings a checkpoint out. Held until it ends."""
+    return bool((await session.execute(select(func.pg_try_advisory_xact_lock(PUBLISHING)))).scalar_one())
+
+
 async def head(session: ReadSession) -> HeadRow:
     """The log's identity and the next number."""
     return (await session.execute(select(HeadRow))).scalar_one()
@@ -208,6 +214,12 @@ async def add_checkpoint(session: Session, *, size: int, note: str, key_id: str)
     """Store a signed checkpoint. A second one over a tree of that size is refused by its key."""
     row = {"size": size, "note": note, "key_id": key_id}
     await session.execute(insert(CheckpointRow).values(row))
+
+
+async def texts(session: ReadSession, *, begin: int, limit: int) -> Sequence[tuple[bytes, bytes]]:
+    """(salt, canonical text) of entries from number `begin` on, in order."""
+    query = select(EntryRow.salt, EntryRow.body).where(EntryRow.seq >= begin).order_by(EntryRow.seq).limit(limit)
+    return [(salt, body) for salt, body in await session.execute(query)]
 
 
 async def entry(session: ReadSession, *, entry_id: UUID) -> EntryRow | None:

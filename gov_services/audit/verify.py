@@ -1,4 +1,4 @@
-"""Verifying the whole log: ten numbered checks over every entry, node, checkpoint and chain. It mends nothing.
+"""Verifying the whole log: eleven numbered checks over every entry, node, checkpoint and chain. It mends nothing.
 
 The leaves of the stored tree say what was logged; signed checkpoints say that the tree is the one it was. So an entry
 that differs from its leaf was altered, and a tree that differs from its checkpoint was rewritten with its leaves. What
@@ -7,18 +7,20 @@ happened before there was a leaf, the chains of those who wrote say (`audit.chai
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
+
+from obstore.store import ObjectStore
 
 from gov_services.audit import store
 from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
 from gov_services.audit.entry import Entry, EntryMalformed, commitment, coordinate_names
+from gov_services.audit.findings import Fault, Finding, lines_of
 from gov_services.audit.merkle import Node, extend, leaf_hash, root_of_peaks
 from gov_services.audit.models import DescriptionRow, EntryRow
 from gov_services.audit.verify_chains import Chains
+from gov_services.audit.verify_published import verify_published
 from gov_services.crypto.keys import WRITERS
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.database import ReadSession
@@ -38,27 +40,8 @@ CHECKS = {
     8: "nothing that waits for a number contradicts an entry that has one, and nothing was set aside",
     9: "every chain of a writer is signed by its room and goes on without a break",
     10: "every entry is signed for by its writer, and everything signed for is there",
+    11: "what has been published lies there whole, and is the tree's",
 }
-
-
-class Fault(StrEnum):
-    """What can be wrong."""
-
-    CHECKPOINT_FORGED = "CHECKPOINT_FORGED"
-    ENTRY_MISSING = "ENTRY_MISSING"
-    ENTRY_ALTERED = "ENTRY_ALTERED"
-    ENTRY_REORDERED = "ENTRY_REORDERED"
-    DESCRIPTION_ALTERED = "DESCRIPTION_ALTERED"
-    TREE_ALTERED = "TREE_ALTERED"
-    HISTORY_REWRITTEN = "HISTORY_REWRITTEN"
-    PENDING_CONTRADICTS = "PENDING_CONTRADICTS"
-    SET_ASIDE = "SET_ASIDE"
-    """An entry waited that could not be numbered: what it says is not in the log."""
-    CHAIN_BROKEN = "CHAIN_BROKEN"
-    ENTRY_PLANTED = "ENTRY_PLANTED"
-    """An entry that no writer signed for."""
-    ENTRY_DROPPED = "ENTRY_DROPPED"
-    """A writer signed for an entry that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +61,6 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that does not hold: of which check, what, where, and how it shows."""
-
-    check: int
-    fault: Fault
-    where: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What verification found. `covered` entries are under a signed checkpoint; what follows them is not proved yet."""
 
@@ -97,6 +70,8 @@ class Report:
     findings: tuple[Finding, ...]
     published: int = 0
     """How many checkpoints kept elsewhere it was held against."""
+    tiles: int | None = None
+    """How many published tiles were compared; None where there are none, or where they lie was not told."""
 
     @property
     def matches_published(self) -> bool | None:
@@ -110,12 +85,7 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report for a person: a line a check, a line a finding."""
-        failed = Counter(finding.check for finding in self.findings)
-        lines = [
-            f"{number}. {f'FAILED ({failed[number]})' if failed[number] else 'ok'} {title}"
-            for number, title in CHECKS.items()
-        ]
-        return lines + [f"   {one.fault.value} {one.where}: {one.detail}" for one in self.findings]
+        return lines_of(CHECKS, self.findings, left_out={11} if self.tiles is None else set())
 
 
 @dataclass(slots=True)
@@ -146,12 +116,19 @@ class _Walk:
         self.findings.append(Finding(check, fault, where, detail))
 
 
-async def verify_log(session: ReadSession, trust: Trust, *, published: Sequence[str] = ()) -> Report:
+async def verify_log(
+    session: ReadSession, trust: Trust, *, published: Sequence[str] = (), objects: ObjectStore | None = None
+) -> Report:
     """Verify everything. `published` are notes of checkpoints kept outside the database: at witnesses, in files.
+
+    `objects` is where the log is published; its checkpoint is one of those, and its tiles are compared.
 
     Raises nothing for a broken log: the report names what is broken.
     """
     # In this order, so that what is written meanwhile only makes the later ones larger.
+    tree = await verify_published(session, objects, trust.log, origin=trust.origin) if objects else None
+    if tree is not None:
+        published = [*published, tree.note]
     described = await store.described_upto(session)
     tree_size, signed_size = await store.tree_and_checkpoint(session)
     head = await store.head(session)
@@ -183,9 +160,11 @@ async def verify_log(session: ReadSession, trust: Trust, *, published: Sequence[
         walk.find(10, Fault.ENTRY_PLANTED, where, detail)
     for where, detail in chains.dropped:
         walk.find(10, Fault.ENTRY_DROPPED, where, detail)
+    walk.findings += tree.findings if tree else ()
     ordered = tuple(sorted(walk.findings, key=lambda one: one.check))
     covered = max(0, min(walk.last_true, following))
-    return Report(following, covered, walk.checkpoints, ordered, published=len(published))
+    tiles = tree.tiles if tree else None
+    return Report(following, covered, walk.checkpoints, ordered, published=len(published), tiles=tiles)
 
 
 async def _verify_chunk(walk: _Walk, begin: int, end: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,85 @@ def bench_sealed(rounds: int, repeats: int, as_json: bool) -> None:
     click.echo(f"{'':34}{'microseconds':>14}{'of the bare cipher':>20}")
     for name, found in figures.items():
         click.echo(f"{name:34}{found['us']:>14.2f}{found['ratio']:>20.2f}")
+
+
+@bench.command("audit")
+@click.option("--rounds", default=7, show_default=True)
+@click.option("--seconds", default=1.5, show_default=True, help="Of each way's turn in a round.")
+@click.option("--callers", default="1,8,32,64,128", show_default=True, help="How many append at once, by turns.")
+@click.option("--sizes", default="10000,100000,1000000", show_default=True, help="Entries at which costs are taken.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def bench_audit(rounds: int, seconds: float, callers: str, sizes: str, as_json: bool) -> None:
+    """Entries of the log beside a bare INSERT; how long until they are signed; what they cost as the log grows.
+
+    On a PostgreSQL of its own that syncs to disk, in the runtime directory.
+    """
+    counts, steps = _numbers(callers), _numbers(sizes)
+    figures = run_served(_audit(counts, rounds, seconds, steps))
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    columns = ("bare_per_s", "ours_per_s", "ratio", "p99_ms")
+    click.echo(_rows("callers", columns, figures["appends"]))
+    lag = figures["lag"]
+    click.echo(
+        f"\n{lag['callers']} callers, signed meanwhile: {lag['per_s']:,} entries a second, p99 {lag['p99_ms']} ms, "
+        f"until signed p50 {lag['lag_p50_s']} s, p99 {lag['lag_p99_s']} s\n"
+    )
+    click.echo(_rows("entries", ("append_us", "of_a_citizen_ms", "prove_ms", "sign_ms"), figures["growth"]))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part]
+    except ValueError:
+        raise click.BadParameter(f"{text} is no list of numbers like 1,8") from None
+
+
+def _rows(first: str, columns: tuple[str, ...], figures: dict[str, dict[str, float]]) -> str:
+    head = f"{first:>10}" + "".join(f"{column:>18}" for column in columns)
+    return "\n".join(
+        [head, *(f"{name:>10}" + "".join(f"{row[column]:>18,}" for column in columns) for name, row in figures.items())]
+    )
+
+
+async def _audit(callers: list[int], rounds: int, seconds: float, sizes: list[int]) -> dict[str, Any]:
+    from gov_services.devstack.bench.appending import compare, grow
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    async with _log_of_its_own() as place:
+        compared = await compare(place, callers=callers, rounds=rounds, seconds=seconds, tell=tell)
+    async with _log_of_its_own() as place:
+        return {**compared, "growth": await grow(place, sizes=sizes, tell=tell)}
+
+
+@contextlib.asynccontextmanager
+async def _log_of_its_own() -> AsyncIterator[Any]:
+    """A migrated PostgreSQL that syncs to disk, and key files, for as long as the block lasts."""
+    import dataclasses
+
+    from gov_services.cli.installation import migrate
+    from gov_services.crypto.keys import init_keys
+    from gov_services.devstack.bench.appending import ROOMS, Place
+    from gov_services.devstack.servers import servers
+
+    given = load_settings()
+    given.runtime_directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=given.runtime_directory, prefix="bench-") as made:
+        os.chmod(made, 0o711)  # noqa: S103  # PostgreSQL runs as another user where we are root
+        async with servers(Path(made)) as running:
+            settings = dataclasses.replace(
+                given,
+                database_url=running.database_url,
+                valkey_url=running.valkey_url,
+                secrets_directory=Path(made) / "secrets",
+            )
+            init_keys(settings.secrets_directory)
+            await migrate(settings)
+            urls = {room: settings.room_database_url(room) for room in ROOMS}
+            yield Place(running.database_url, urls, settings.secrets_directory)
 
 
 async def _gateway(run: Any, *, without_peers: bool) -> dict[str, Any]:

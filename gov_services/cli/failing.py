@@ -10,6 +10,7 @@ from typing import NoReturn
 import rich_click as click
 
 EXPECTED = (
+    "gov_services.audit.verify_export:ExportRefused",
     "gov_services.cli.documents:DocumentsRefused",
     "gov_services.cli.graph:GraphRefused",
     "gov_services.cli.installation:NotInstalled",

@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
 import rich_click as click
+from obstore.store import ObjectStore
 
+from gov_services.audit.export import Exported, export
+from gov_services.audit.findings import lines_of
 from gov_services.audit.integrate import adopt
 from gov_services.audit.proof import Evidence, EvidenceRefused, make_evidence, verify_evidence
+from gov_services.audit.publish import open_store
 from gov_services.audit.verify import Report, Trust, verify_log
+from gov_services.audit.verify_export import CHECKS as EXPORT_CHECKS
+from gov_services.audit.verify_export import verify_export
 from gov_services.cli.failing import failing_in_one_line
+from gov_services.cli.witnessing import audit_witness
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.database import Database
 from gov_services.kit.settings import Settings, load_settings
@@ -23,6 +31,9 @@ from gov_services.kit.settings import Settings, load_settings
 @click.group("audit")
 def audit_group() -> None:
     """The log: verifying it, proving an entry."""
+
+
+audit_group.add_command(audit_witness)
 
 
 @audit_group.command("verify")
@@ -34,14 +45,24 @@ def audit_group() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint that was kept elsewhere, at a witness's or an auditor's. May be given several times.",
 )
-def audit_verify(evidence: Path | None, as_json: bool, published: tuple[Path, ...]) -> None:
+@click.option(
+    "--export",
+    "exported",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Verify an export (`audit export`) instead of the database, on all cores.",
+)
+def audit_verify(evidence: Path | None, as_json: bool, published: tuple[Path, ...], exported: Path | None) -> None:
     """Check the whole log in the database, or the EVIDENCE file of one entry; exits 1 when something does not hold.
 
-    The log is also held against the checkpoints in `log/` of the runtime directory, which a database cannot rewrite.
+    The log is also held against what has been published, and against the checkpoints in `log/` of the runtime
+    directory: neither can be rewritten by whoever keeps the database.
     """
     settings = load_settings()
     if evidence is not None:
         _verify_evidence(evidence, VerifyKeys.load(settings.secrets_directory, "log"), settings)
+        return
+    if exported is not None:
+        _verify_export(exported, as_json=as_json)
         return
     trust = Trust.load(settings.secrets_directory, settings.log_origin)
     kept = sorted((settings.runtime_directory / "log").glob("*.checkpoint"))
@@ -57,6 +78,21 @@ def audit_verify(evidence: Path | None, as_json: bool, published: tuple[Path, ..
         click.echo(f"{report.entries} entries, {report.covered} under {report.checkpoints} signed checkpoints")
     if not report.sound:
         sys.exit(1)
+
+
+@audit_group.command("export")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def audit_export(directory: Path) -> None:
+    """Write the log, up to its newest checkpoint, into DIRECTORY, to be verified where no database is.
+
+    Entries hold coordinates and never values; who may read the log may read them.
+    """
+    settings = load_settings()
+    with failing_in_one_line():
+        if directory.exists() and any(directory.iterdir()):
+            raise FileExistsError(f"{directory} is not empty")
+        done = asyncio.run(_export(settings, directory))
+    click.echo(f"{done.entries} entries in {done.files} files, {done.checkpoints} checkpoints")
 
 
 @audit_group.command("adopt-log")
@@ -95,13 +131,47 @@ def _verify_evidence(path: Path, keys: VerifyKeys, settings: Settings) -> None:
         click.echo(f"{step.number}. {step.title}: {step.detail}")
 
 
+def _verify_export(folder: Path, *, as_json: bool) -> None:
+    settings = load_settings()
+    began = time.perf_counter()
+    with failing_in_one_line():
+        keys = VerifyKeys.load(settings.secrets_directory, "log")
+        report = verify_export(folder, keys, origin=settings.log_origin)
+    seconds = time.perf_counter() - began
+    if as_json:
+        faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in report.findings]
+        click.echo(json.dumps({"entries": report.entries, "seconds": round(seconds, 3), "findings": faults}))
+    else:
+        for line in lines_of(EXPORT_CHECKS, report.findings):
+            click.echo(line)
+        rate = report.entries / seconds
+        click.echo(f"{report.entries} entries, {report.checkpoints} checkpoints, {rate:,.0f} entries a second")
+    if not report.sound:
+        sys.exit(1)
+
+
+async def _export(settings: Settings, target: Path) -> Exported:
+    database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services audit export")
+    try:
+        async with database.reading() as session:
+            return await export(session, target, origin=settings.log_origin)
+    finally:
+        await database.close()
+
+
 async def _verify(settings: Settings, trust: Trust, published: Sequence[str]) -> Report:
     database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services audit verify")
     try:
         async with database.reading() as session:
-            return await verify_log(session, trust, published=published)
+            return await verify_log(session, trust, published=published, objects=_objects(settings))
     finally:
         await database.close()
+
+
+def _objects(settings: Settings) -> ObjectStore | None:
+    """Where the log is published, if it is anywhere: an auditor's machine has no such folder."""
+    default = settings.runtime_directory / "log" / "tree"
+    return open_store(settings.log_store, default) if settings.log_store or default.exists() else None
 
 
 async def _prove(settings: Settings, entry_id: UUID) -> Evidence | None:

@@ -108,6 +108,17 @@ class Settings:
     log_origin: str = setting(
         "GOV_LOG_ORIGIN", "Name of the audit log in its checkpoints; never changes", "gov-services.example/log"
     )
+    log_store: str = setting(
+        "GOV_LOG_STORE",
+        "Where checkpoints and tiles are published: a folder, or a bucket as `s3://bucket/prefix`; "
+        "empty: `log/tree` in the runtime directory",
+        "",
+    )
+    log_witnesses: str = setting(
+        "GOV_LOG_WITNESSES",
+        "File that names the log's witnesses and how many must cosign before anything is published; empty: none",
+        "",
+    )
     log_level: str = setting("GOV_LOG_LEVEL", "debug, info, warning or error", "info")
 
     @property

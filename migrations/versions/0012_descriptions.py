@@ -182,7 +182,7 @@ FUNCTIONS = (
     DECLARE
       added bigint;
     BEGIN
-      IF NOT pg_try_advisory_xact_lock(7453010347663617282) THEN
+      IF NOT pg_try_advisory_xact_lock(7453305845786306306) THEN
         RETURN 0;
       END IF;
       INSERT INTO audit.description

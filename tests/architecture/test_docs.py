@@ -20,8 +20,6 @@ MAPS = ("life-of-a-request.md", "threat-model.md", "adding-a-field.md")
 PACKAGE = PROJECT_ROOT / "gov_services"
 ROOMS = ("identity", "permits", "payments", "healthcode", "privacy")
 ANNOUNCED = {
-    ("audit", "export"),
-    ("audit", "witness"),
     ("keys", "shred"),
     ("privacy", "lint"),
     ("privacy", "map"),

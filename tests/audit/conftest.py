@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from obstore.store import LocalStore
 
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
+from gov_services.audit.publish import Publisher
 from gov_services.audit.verify import Trust
+from gov_services.audit.witnesses import NOBODY_ASKED, WitnessPolicy
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
@@ -127,6 +131,31 @@ def log_keys(log_key: SigningKey) -> VerifyKeys:
 @pytest.fixture
 def origin() -> str:
     return ORIGIN
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> LocalStore:
+    """The folder in which the log is published."""
+    return LocalStore(tmp_path / "tree", mkdir=True)
+
+
+@pytest.fixture
+async def make_publisher(
+    room_database: Callable[[str], Database], objects: LocalStore, log_keys: VerifyKeys
+) -> AsyncIterator[Callable[..., Publisher]]:
+    """A publisher that asks the witnesses of a policy, which `http` reaches."""
+    async with httpx.AsyncClient() as nobody:
+
+        def made(policy: WitnessPolicy = NOBODY_ASKED, http: httpx.AsyncClient = nobody, **more: Any) -> Publisher:
+            clock = more.get("clock", FrozenClock(NOW))
+            return Publisher(room_database("audit"), objects, http, clock, keys=log_keys, origin=ORIGIN, policy=policy)
+
+        yield made
+
+
+@pytest.fixture
+def publisher(make_publisher: Callable[..., Publisher]) -> Publisher:
+    return make_publisher()
 
 
 @pytest.fixture

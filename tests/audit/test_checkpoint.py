@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from gov_services.audit.checkpoint import (
     Checkpoint,
     CheckpointRefused,
-    key_hash,
     open_checkpoint,
     sign_checkpoint,
     verifier_key,
 )
 from gov_services.audit.merkle import leaf_hash
+from gov_services.audit.note import ED25519, key_hash
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 
 pytestmark = pytest.mark.untraced
@@ -33,7 +33,7 @@ def test_a_checkpoint_is_three_lines_and_a_signature(log_key: SigningKey, log_ke
     assert lines[4].startswith(f"— {origin} ")
     assert lines[5:] == [""]
     value = base64.b64decode(lines[4].rpartition(" ")[2])
-    assert value[:4] == key_hash(origin, log_key.public_bytes)
+    assert value[:4] == key_hash(origin, ED25519, log_key.public_bytes)
     assert value[4:] == log_key.sign("\n".join(lines[:3]).encode() + b"\n")
     assert open_checkpoint(note, log_keys, origin=origin) == checkpoint
 
@@ -43,7 +43,7 @@ def test_keys_are_written_as_other_tools_of_signed_notes_write_them() -> None:
         "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"  # the key of Go's sumdb/note examples
     )
     public = base64.b64decode(written.split("+", 2)[2])[1:]
-    assert key_hash("PeterNeumann", public).hex() == "c74f20a3"
+    assert key_hash("PeterNeumann", ED25519, public).hex() == "c74f20a3"
     assert verifier_key("PeterNeumann", public) == written
 
 
@@ -89,7 +89,7 @@ def test_what_is_signed_but_no_checkpoint_is_refused(
     log_key: SigningKey, log_keys: VerifyKeys, origin: str, text: str
 ) -> None:
     text = text.format(root=base64.b64encode(ROOT).decode())
-    value = key_hash(origin, log_key.public_bytes) + log_key.sign(text.encode())
+    value = key_hash(origin, ED25519, log_key.public_bytes) + log_key.sign(text.encode())
     note = f"{text}\n— {origin} {base64.b64encode(value).decode()}\n"
     with pytest.raises(CheckpointRefused):
         open_checkpoint(note, log_keys, origin=origin)

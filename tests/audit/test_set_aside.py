@@ -18,10 +18,11 @@ from gov_services.audit import store
 from gov_services.audit.chain import ItemKind, pack_items
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import TEXT_LIMIT_BYTES, Entry, EntryKind, EntryMalformed, commitment
+from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrated, Integrator, LogInconsistent, adopt, published_path
 from gov_services.audit.log import AuditLog
 from gov_services.audit.store import Unnumbered
-from gov_services.audit.verify import Fault, Trust, verify_log
+from gov_services.audit.verify import Trust, verify_log
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database

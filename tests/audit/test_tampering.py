@@ -20,10 +20,11 @@ from gov_services.audit.chain import ItemKind, Writer, pack_items
 from gov_services.audit.checkpoint import Checkpoint, sign_checkpoint
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind, commitment
+from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
 from gov_services.audit.merkle import extend, leaf_hash, root_of_peaks
-from gov_services.audit.verify import Fault, Report, Trust, verify_log
+from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.crypto.signing import SigningKey
 from gov_services.kit.database import Database, ReadSession
 

@@ -12,10 +12,11 @@ from gov_services.audit import store, verify
 from gov_services.audit.checkpoint import Checkpoint, sign_checkpoint
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind, commitment
+from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
 from gov_services.audit.merkle import extend, leaf_hash, root_of_peaks
-from gov_services.audit.verify import CHECKS, Fault, Report, Trust, verify_log
+from gov_services.audit.verify import CHECKS, Report, Trust, verify_log
 from gov_services.crypto.signing import SigningKey
 from gov_services.kit.database import Database
 
@@ -76,7 +77,7 @@ async def test_a_sound_log_is_found_sound(log_of_fifteen: None, check: Check) ->
     report = await check()
     assert report == Report(entries=15, covered=13, checkpoints=3, findings=())
     assert report.sound
-    assert report.lines() == [f"{number}. ok {title}" for number, title in CHECKS.items()]
+    assert report.lines() == [f"{number}. {'--' if number == 11 else 'ok'} {title}" for number, title in CHECKS.items()]
 
 
 async def test_an_empty_log_is_sound_before_and_after_its_first_checkpoint(
@@ -96,7 +97,7 @@ async def test_an_altered_entry_is_named(
     assert found(report) == {(3, Fault.ENTRY_ALTERED, "entry 6")}
     assert not report.sound
     assert report.lines()[2] == f"3. FAILED (1) {CHECKS[3]}"
-    assert report.lines()[10] == "   ENTRY_ALTERED entry 6: its text is not what its commitment commits to"
+    assert report.lines()[11] == "   ENTRY_ALTERED entry 6: its text is not what its commitment commits to"
 
 
 async def test_an_entry_altered_with_its_commitment_is_named(

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gov_services.audit.verify import CHECKS
 from gov_services.kit.database import Database
 from gov_services.kit.settings import Settings
 
@@ -49,7 +50,8 @@ def test_a_log_that_was_tampered_with_is_found_and_its_entry_named(
 
     assert sound.status == 0, sound
     assert sound.out.splitlines()[-1] == "2 entries, 2 under 1 signed checkpoints"
-    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == ["ok"] * (len(sound.out.splitlines()) - 1)
+    # Nothing has been published, so that there are no tiles to compare.
+    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == ["ok"] * (len(CHECKS) - 1) + ["--"]
     assert as_json == {"entries": 2, "covered": 2, "findings": []}
 
     query(
@@ -64,6 +66,26 @@ def test_a_log_that_was_tampered_with_is_found_and_its_entry_named(
     assert tampered.status == 1
     assert "   ENTRY_ALTERED entry 1: its text is not what its commitment commits to" in tampered.out.splitlines()
     assert findings == [{"check": 3, "fault": "ENTRY_ALTERED", "where": "entry 1"}]
+
+
+def test_an_exported_log_verifies_without_a_database(
+    logged: Callable, nothing_set: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "exported"
+    assert logged("audit", "export", str(folder)).out == "2 entries in 1 files, 1 checkpoints\n"
+    assert "is not empty" in logged("audit", "export", str(folder)).complaint
+    nothing_set.delenv("DATABASE_URL")
+
+    sound = logged("audit", "verify", "--export", str(folder))
+    assert sound.status == 0, sound
+    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == ["ok"] * 4
+    assert sound.out.splitlines()[-1].startswith("2 entries, 1 checkpoints, ")
+
+    (file,) = (folder / "entries").iterdir()
+    file.write_text(file.read_text().replace("west-bank", "east-bank"))
+    found = json.loads(logged("audit", "verify", "--export", str(folder), "--json").out)
+    assert [(one["fault"], one["where"]) for one in found["findings"]] == [("HISTORY_REWRITTEN", "checkpoint 2")]
+    assert logged("audit", "verify", "--export", str(tmp_path)).complaint == f"{tmp_path} holds no export"
 
 
 def test_an_entry_is_proved_by_a_file_and_by_no_other(logged: Callable, settings: Settings, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from gov_services.cli.main import cli
 
 ENTRY = str(UUID(int=1))
 COMMANDS: dict[str, tuple[str, ...]] = {
+    "audit export": ("{directory}/exported",),
     "audit prove": (ENTRY,),
     "audit verify": (),
     "client add": ("west-bank", "--title", "x"),
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 WITHOUT_NEED = {
     "audit adopt-log": "writes down which log is meant",
+    "audit witness": "needs nothing of ours; test_witness",
     "settings": "prints what could be set",
     "keys init": "makes what is missing",
     "keys add": "makes its key where there is none",
@@ -46,6 +48,7 @@ WITHOUT_NEED = {
     "demo": "starts what it needs",
     "serve": "starts what it needs; test_serving asks it in production",
     "gateway": "serves; test_serving and test_standalone",
+    "bench audit": "starts what it measures; test_bench",
     "bench gateway": "starts what it measures",
     "bench sealed": "needs nothing; test_bench",
     "subgraph": "serves; test_serving",
@@ -85,7 +88,7 @@ def test_every_command_tells_in_one_line_what_is_not_installed(
 
 
 def test_every_command_tells_in_one_line_that_a_server_does_not_answer(
-    alone: Callable, nothing_set: pytest.MonkeyPatch
+    alone: Callable, nothing_set: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert alone("keys", "init").status == 0
     assert alone("documents", "sign").status == 0
@@ -93,7 +96,8 @@ def test_every_command_tells_in_one_line_that_a_server_does_not_answer(
     nothing_set.setenv("VALKEY_URL", "redis://127.0.0.1:1/0")
 
     asked = {name: given for name, given in COMMANDS.items() if name.startswith(NEEDS_SERVERS)}
-    assert escaping(alone, asked) == {}
+    assert escaping(alone, asked, directory=tmp_path) == {}
+    assert not (tmp_path / "exported").exists()
 
 
 def test_what_needs_an_address_says_which_is_not_set(alone: Callable, nothing_set: pytest.MonkeyPatch) -> None:

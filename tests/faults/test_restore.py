@@ -25,8 +25,9 @@ from structlog.testing import capture_logs
 
 from gov_services.audit.app import create_audit
 from gov_services.audit.checkpoint import Checkpoint, open_checkpoint
+from gov_services.audit.findings import Fault
 from gov_services.audit.log import AuditLog
-from gov_services.audit.verify import Fault, Report, Trust, verify_log
+from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.cli.installation import NotInstalled
 from gov_services.cli.rooms import SUBGRAPHS, room_factory
 from gov_services.cli.running import system
