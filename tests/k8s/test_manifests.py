@@ -231,7 +231,7 @@ def test_nothing_passes_that_no_policy_names(rendered: Rendered) -> None:
         "to-rooms": {"gateway", "worker"},
         "to-database": {*SUBGRAPHS, "log", "worker", "migration"},
         "to-valkey": {"gateway", "worker", *SUBGRAPHS},
-        "to-providers": {"identity", "payments"},
+        "to-providers": {"identity", "payments", "log"},
     }
     assert "192.0.2." not in yaml.dump(list(rendered.policies.values())), "an overlay gives the networks"
 
