@@ -50,18 +50,65 @@ def bench_gateway(rounds: int, seconds: float, connections: int, without_peers: 
 @bench.command("sealed")
 @click.option("--rounds", default=25, show_default=True)
 @click.option("--repeats", default=4000, show_default=True, help="Of each way in a round.")
+@click.option("--seconds", default=2.0, show_default=True, help="Of each turn over the database.")
+@click.option("--without-database", is_flag=True, help="Fields alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def bench_sealed(rounds: int, repeats: int, as_json: bool) -> None:
-    """A sealed field opened and closed, by each suite, beside the bare cipher. Needs no server."""
+def bench_sealed(rounds: int, repeats: int, seconds: float, without_database: bool, as_json: bool) -> None:
+    """A sealed field beside the bare cipher, by each suite; rows of five, and reads that the log awaits, beside plain.
+
+    The rows are in a PostgreSQL of its own, in the runtime directory.
+    """
     from gov_services.devstack.bench.sealed import measure
 
-    figures = measure(rounds=rounds, repeats=repeats)
+    figures = {"fields": measure(rounds=rounds, repeats=repeats)}
+    if not without_database:
+        figures["rows"] = run_served(_rows_of_five(seconds))
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return
     click.echo(f"{'':34}{'microseconds':>14}{'of the bare cipher':>20}")
-    for name, found in figures.items():
+    for name, found in figures["fields"].items():
         click.echo(f"{name:34}{found['us']:>14.2f}{found['ratio']:>20.2f}")
+    if not without_database:
+        rows = figures["rows"]
+        click.echo(
+            f"\na row found and read: {rows['row_us']} µs plain, {rows['sealed_row_of_plain']} times that sealed\n"
+            f"a thousand rows: {rows['page_ms']} ms plain, {rows['sealed_page_of_plain']} times that sealed\n"
+            f"reads at 64 callers: {rows['plain_reads_per_s']:,} a second plain, {rows['audited_of_plain']} of that "
+            "sealed and awaited by the log"
+        )
+
+
+async def _rows_of_five(seconds: float) -> dict[str, float]:
+    from gov_services.devstack.bench import rows
+    from gov_services.devstack.bench.appending import ROOM, writing
+    from gov_services.kit.database import Database, create_engine
+
+    async with _log_of_its_own() as place, writing(place) as log:
+        owner = create_engine(place.owner_url, pool_size=1)
+        database = Database(place.urls[ROOM], pool_size=20)
+        try:
+            return await rows.measure(owner, database, log, seconds=seconds)
+        finally:
+            await database.close()
+            await owner.dispose()
+
+
+@bench.command("policy")
+@click.option("--rounds", default=25, show_default=True)
+@click.option("--repeats", default=2000, show_default=True, help="Decisions in a round.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def bench_policy(rounds: int, repeats: int, as_json: bool) -> None:
+    """A decision over twenty coordinates under a consent. Needs no server."""
+    from gov_services.devstack.bench.deciding import measure
+
+    found = measure(rounds=rounds, repeats=repeats)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(
+        f"{found['decision_us']} µs a decision over {found['fields']:.0f} fields, {found['given']:.0f} of them given"
+    )
 
 
 @bench.command("audit")

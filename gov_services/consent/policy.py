@@ -69,13 +69,11 @@ class Consent:
         """Whether it was given, neither ended since nor run out at `now`."""
         return self.state in ("given", "renewed") and (self.expires_at is None or now < self.expires_at)
 
-    def narrow(self, coordinate: str, granted: Form, *, now: dt.datetime) -> Form | None:
-        """The lesser of what is `granted` and what was consented to; None where nothing may leave at `now`.
+    def narrow(self, coordinate: str, granted: Form) -> Form | None:
+        """The lesser of what is `granted` and what was consented to, while the consent stands; None for neither.
 
         Never what the purpose has grown by since: neither another coordinate nor a wider form.
         """
-        if not self.stands(now):
-            return None
         consented = self.scope.get(coordinate)
         if consented == granted:
             return granted
@@ -159,9 +157,8 @@ def decide(
     if relation is None or not facts.known:
         return Unrelated(subject_id=facts.subject_id, known=facts.known, purpose=purpose, policy_hash=bundle.hash)
     # (2) Each coordinate on its own.
-    decisions = {
-        coordinate: _decide_one(purpose, coordinate, consent=facts.consent, now=call.now) for coordinate in coordinates
-    }
+    consent = facts.consent if facts.consent is not None and facts.consent.stands(call.now) else None
+    decisions = {coordinate: _decide_one(purpose, coordinate, consent) for coordinate in coordinates}
     return Declared(
         subject_id=facts.subject_id,
         purpose=purpose,
@@ -202,11 +199,12 @@ def _relation(purpose: Purpose, *, call: Call, facts: Facts, case_id: UUID | Non
     return None
 
 
-def _decide_one(purpose: Purpose, coordinate: str, *, consent: Consent | None, now: dt.datetime) -> Decision:
+def _decide_one(purpose: Purpose, coordinate: str, consent: Consent | None) -> Decision:
+    """`consent` is one that stands."""
     form = purpose.grants.get(coordinate)
     if form not in DISCLOSING:
         # The build refuses documents that ask beyond their purpose: a grant missing now was taken away since.
         return Withheld.PURPOSE_NARROWED
     if purpose.basis is not Basis.CONSENT:
         return form
-    return (consent.narrow(coordinate, form, now=now) if consent else None) or Withheld.CONSENT_REQUIRED
+    return (consent.narrow(coordinate, form) if consent else None) or Withheld.CONSENT_REQUIRED

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -122,11 +122,11 @@ class Bundle:
     purposes: Mapping[str, Purpose]
     body: bytes
     """Canonical JSON: what is hashed, signed and stored."""
+    hash: bytes = field(init=False)
+    """SHA-256 of the body; made once, since every decision names it."""
 
-    @property
-    def hash(self) -> bytes:
-        """SHA-256 of the body."""
-        return sha256(self.body)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", sha256(self.body))
 
     def without_grant(self, purpose: str, coordinate: str, *, form: Form | None = None) -> Bundle:
         """The next version, in which `purpose` grants `coordinate` no more, or only as `form`. Raises KeyError."""

@@ -50,6 +50,7 @@ WITHOUT_NEED = {
     "gateway": "serves; test_serving and test_standalone",
     "bench audit": "starts what it measures; test_bench",
     "bench gateway": "starts what it measures",
+    "bench policy": "needs nothing; test_bench",
     "bench sealed": "needs nothing; test_bench",
     "subgraph": "serves; test_serving",
     "log": "serves; test_serving",

@@ -139,9 +139,10 @@ def a_consent(**more: Any) -> Consent:
 def test_a_consent_gives_the_lesser_of_what_is_granted_and_what_was_consented_to(
     coordinate: str, granted: Form, given: Form | None
 ) -> None:
-    assert a_consent().narrow(coordinate, granted, now=NOW) is given
-    assert a_consent(state="withdrawn").narrow(coordinate, granted, now=NOW) is None
-    assert a_consent(expires_at=NOW).narrow(coordinate, granted, now=NOW) is None
+    assert a_consent().narrow(coordinate, granted) is given
+    assert a_consent().stands(NOW)
+    assert not a_consent(state="withdrawn").stands(NOW)
+    assert not a_consent(expires_at=NOW).stands(NOW)
 
 
 async def test_the_ledger_keeps_the_form_that_was_consented_to(town: Town) -> None:

@@ -73,7 +73,7 @@ class Turns:
 async def compare(place: Place, *, callers: Sequence[int], rounds: int, seconds: float, tell: Tell) -> dict[str, Any]:
     """`appends` by number of callers, and `lag` while the log is signed."""
     gc.set_threshold(*COLLECTED)
-    async with _pool(place) as pool, _log(place) as log:
+    async with _pool(place) as pool, writing(place) as log:
         await pool.execute("CREATE SCHEMA bench CREATE TABLE bare (id uuid PRIMARY KEY, body bytea NOT NULL)")
         appends = {}
         for count in callers:
@@ -85,7 +85,7 @@ async def compare(place: Place, *, callers: Sequence[int], rounds: int, seconds:
 
 async def grow(place: Place, *, sizes: Sequence[int], tell: Tell) -> dict[str, Any]:
     """What things cost in a log of these sizes, smallest first."""
-    async with _log(place) as log:
+    async with writing(place) as log:
         return {str(size): await _at(place, log, size, tell) for size in sizes}
 
 
@@ -99,7 +99,8 @@ async def _pool(place: Place) -> AsyncIterator[asyncpg.Pool]:
 
 
 @asynccontextmanager
-async def _log(place: Place) -> AsyncIterator[AuditLog]:
+async def writing(place: Place) -> AsyncIterator[AuditLog]:
+    """A room's way into the log of that place."""
     engine = create_engine(place.urls[ROOM], pool_size=2)
     key = SigningKey.load(place.secrets, f"writer-{ROOM}")
     # Nobody signs while appends alone are timed.
