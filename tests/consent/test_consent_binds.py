@@ -7,60 +7,23 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import UUID
 
 import pytest
+from adult_checks import ask_adult, change_consent
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from town import Town
 
 from gov_services.audit.entry import Entry
 from gov_services.audit.log import Logged
-from gov_services.consent import ledger
 from gov_services.consent.lifecycle import ConsentEvent
 from gov_services.consent.policy import Consent
-from gov_services.consent.purposes import Form, parse_bundle
-from gov_services.kit.actor import Actor
+from gov_services.consent.purposes import Form
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 
 RoomDatabase = Callable[[str], Database]
 NOW = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
-IS_ADULT = """query($representations: [_Any!]!) { _entities(representations: $representations) {
-  ... on Citizen { isAdult } } }"""
-
-
-async def change_consent(town: Town, actor: Actor, event: ConsentEvent) -> None:
-    """Append to the ledger as privacy does."""
-    bundle = parse_bundle(bytes(await town.value("SELECT body FROM consent.bundle")))
-    purpose = bundle.purposes["adult-check"]
-    assert actor.id is not None
-    async with town.database.writing() as session:
-        await ledger.append(
-            session,
-            bundle=bundle,
-            purpose=purpose,
-            citizen_id=actor.id,
-            recipient="riverside-bank",
-            event=event,
-            scope=("Citizen.isAdult",) if event is ConsentEvent.GIVE else (),
-            notice_hash=purpose.notice_hash(),
-            made_by="citizen",
-            now=town.clock.now(),
-        )
-
-
-async def ask_adult(town: Town, citizen_id: UUID | None) -> Any:
-    answer = await town.ask(
-        "identity",
-        IS_ADULT,
-        {"representations": [{"__typename": "Citizen", "id": str(citizen_id)}]},
-        purpose="adult-check",
-        actor=town.party("riverside-bank"),
-    )
-    if "errors" in answer:
-        return answer["errors"][0]["extensions"]["code"]
-    return answer["data"]["_entities"][0]["isAdult"]
 
 
 async def test_a_withdrawal_committed_while_the_entry_is_written_stops_the_read(

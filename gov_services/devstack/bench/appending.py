@@ -175,7 +175,6 @@ async def _lag(place: Place, log: AuditLog, seconds: float) -> dict[str, float]:
     turns = Turns()
     try:
         await asyncio.to_thread(ready.wait)
-        await asyncio.sleep(2)  # what the turns before left is signed first
         sampling = asyncio.create_task(_sample(place, samples))
         await _turn_of_ours(turns, log, LAG_CALLERS, seconds)
         sampling.cancel()
@@ -209,7 +208,8 @@ def _sign(place: Place, stop: Any, ready: Any) -> None:
         ended = asyncio.Event()
         database = Database(place.urls["audit"], pool_size=6)
         integrator = _integrator(place, database)
-        await integrator.run_once()
+        while (signed := await integrator.run_once()) is not None and signed.added:
+            pass  # what the turns before left comes first
         ready.set()
         tasks = [asyncio.create_task(one.run(ended)) for one in (integrator, Describer(database))]
         await asyncio.to_thread(stop.wait)
