@@ -36,8 +36,7 @@ async def export(
     Raises FileExistsError. It writes as it goes, and so wants a process to itself.
     """
     _prepare(target)
-    _, size = await store.tree_and_checkpoint(session)
-    size = max(0, size)
+    size = max(0, (await store.standing(session)).signed)
     for begin in range(0, size, FILE_ENTRIES):
         end = min(begin + FILE_ENTRIES, size)
         with entries_file(target, begin).open("wb") as file:

@@ -236,6 +236,7 @@ class AuditLog:
             raise AuditUnavailable
         for lane in self._lanes:
             if lane.task is None or lane.task.done():
+                lane.rests, self._is_called = True, False
                 lane.task = asyncio.get_running_loop().create_task(self._run(lane), name=f"audit-log-{self.room}")
 
     def _wake_one(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, Select, bindparam, func, insert, select, text, tuple_, union
+from sqlalchemy import ARRAY, Select, Uuid, any_, bindparam, func, insert, literal, select, text, tuple_, union
 from sqlalchemy.dialects.postgresql import BYTEA
 
 from gov_services.audit.chain import Batch, Writer
@@ -53,6 +53,8 @@ class Numbers:
 
 
 _BYTES = ARRAY(BYTEA)
+_IDS = ARRAY(Uuid(as_uuid=True))
+"""One parameter, however many there are."""
 _OPEN_WRITER = "SELECT audit.open_writer($1, $2, $3, $4)"
 _APPEND = "SELECT first, lag_s FROM audit.append($1, $2, $3, $4, $5, $6, $7, $8)"
 _APPEND_AGAIN = "SELECT entry_id, entry_seq, same, lag_s FROM audit.append_again($1, $2, $3, $4, $5, $6, $7)"
@@ -153,12 +155,27 @@ async def tree_size(session: ReadSession) -> int:
     return 0 if index is None else index + 1
 
 
-async def tree_and_checkpoint(session: ReadSession) -> tuple[int, int]:
-    """Leaves of the stored tree, and of the newest checkpoint's (-1 for none): of one moment, as they are written."""
-    leaves = select(func.max(NodeRow.index)).where(NodeRow.level == 0).scalar_subquery()
-    signed = select(func.max(CheckpointRow.size)).scalar_subquery()
-    last, size = (await session.execute(select(leaves, signed))).one()
-    return 0 if last is None else last + 1, -1 if size is None else size
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The stored tree and what is signed of it, of one moment: they are written together."""
+
+    leaves: int
+    signed: int
+    """Leaves under the newest checkpoint; -1 for none."""
+    beside: int
+    """Stored nodes that are of no complete subtree of such a tree."""
+
+
+async def standing(session: ReadSession) -> Standing:
+    """In one statement, so that what is written meanwhile is in all of it or in none."""
+    statement = text(
+        "WITH tree AS MATERIALIZED (SELECT coalesce(max(index) + 1, 0) AS leaves FROM audit.node WHERE level = 0) "
+        "SELECT leaves, (SELECT coalesce(max(size), -1) FROM audit.checkpoint) AS signed, "
+        "(SELECT sum(more) FROM generate_series(0, 62) AS at CROSS JOIN LATERAL (SELECT count(*) AS more "
+        "FROM audit.node WHERE level = at AND index >= leaves >> at) AS these) AS beside FROM tree"
+    )
+    row = (await session.execute(statement)).one()
+    return Standing(row.leaves, row.signed, int(row.beside))
 
 
 async def nodes(session: ReadSession, names: Iterable[Node]) -> dict[Node, bytes]:
@@ -275,13 +292,6 @@ async def signed(session: Session, *, upto: int, asked: dt.datetime) -> None:
     await session.execute(text("SELECT audit.signed(:upto, :asked)"), {"upto": upto, "asked": asked})
 
 
-async def count_nodes_beside(session: ReadSession, *, size: int) -> int:
-    """How many stored nodes are of no complete subtree of a tree of `size` leaves."""
-    query = text("SELECT count(*) FROM audit.node WHERE index >= :size >> level").bindparams(size=size)
-    count: int = (await session.execute(query)).scalar_one()
-    return count
-
-
 async def writers(session: ReadSession) -> Sequence[WriterRow]:
     """Everyone who ever began a chain."""
     return (await session.execute(select(WriterRow))).scalars().all()
@@ -306,14 +316,14 @@ async def waiting(session: ReadSession) -> Sequence[PendingRow]:
 
 async def numbered_among(session: ReadSession, ids: Iterable[UUID]) -> set[UUID]:
     """Those ids that an entry with a number has."""
-    query = select(EntryRow.id).where(EntryRow.id.in_(list(ids)))
+    query = select(EntryRow.id).where(EntryRow.id == any_(literal(list(ids), _IDS)))
     return set((await session.execute(query)).scalars())
 
 
 async def waiting_among(session: ReadSession, ids: Iterable[UUID]) -> set[UUID]:
     """Those ids under which an entry waits for a number, or was set aside."""
-    named = list(ids)
+    named = any_(literal(list(ids), _IDS))
     query = union(
-        select(PendingRow.id).where(PendingRow.id.in_(named)), select(RejectedRow.id).where(RejectedRow.id.in_(named))
+        select(PendingRow.id).where(PendingRow.id == named), select(RejectedRow.id).where(RejectedRow.id == named)
     )
     return set((await session.execute(query)).scalars())

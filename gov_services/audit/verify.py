@@ -130,29 +130,29 @@ async def verify_log(
     if tree is not None:
         published = [*published, tree.note]
     described = await store.described_upto(session)
-    tree_size, signed_size = await store.tree_and_checkpoint(session)
+    tree_now = await store.standing(session)
     head = await store.head(session)
     following = head.next
     chains = Chains(session, trust.writers, chained_from=head.chained_from)
     await chains.open()
-    walk = _Walk(session, trust, signed_size, tree_size, {}, described, chains)
+    walk = _Walk(session, trust, tree_now.signed, tree_now.leaves, {}, described, chains)
     _open_published(walk, published)
     begin = 0
     while True:
-        end = min(begin + CHUNK, max(following, tree_size))
+        end = min(begin + CHUNK, max(following, tree_now.leaves))
         await _verify_chunk(walk, begin, end)
         await chains.follow(begin, end)
-        if end == max(following, tree_size):
+        if end == max(following, tree_now.leaves):
             break
         begin = end
-    await _verify_end(walk, following)
+    await _verify_end(walk, following, beside=tree_now.beside)
     await _name_strayed(walk)
     # 8. Nothing that waits contradicts what is numbered, and nothing was set aside.
     for entry_id in await store.contradicting_pending(session):
         walk.find(8, Fault.PENDING_CONTRADICTS, f"entry {entry_id}", "another entry of that id has a number")
     for entry_id, reason in await store.rejected(session):
         walk.find(8, Fault.SET_ASIDE, f"entry {entry_id}", reason)
-    await chains.finish()
+    await chains.finish(max(following, tree_now.leaves))
     # 9. and 10. What the writers signed for is what is there.
     for where, detail in chains.broken:
         walk.find(9, Fault.CHAIN_BROKEN, where, detail)
@@ -305,7 +305,7 @@ async def _compare_nodes(walk: _Walk, new: Sequence[tuple[Node, bytes]]) -> None
             walk.find(5, Fault.TREE_ALTERED, f"node {name}", detail)
 
 
-async def _verify_end(walk: _Walk, following: int) -> None:
+async def _verify_end(walk: _Walk, following: int, *, beside: int) -> None:
     """2. and 6. Nothing stands behind the end, and the end is not before what was signed."""
     if walk.signed_size > walk.tree_size:
         detail = f"the stored tree has {walk.tree_size} leaves"
@@ -322,9 +322,8 @@ async def _verify_end(walk: _Walk, following: int) -> None:
     if walk.described > following:
         detail = f"there are descriptions up to number {walk.described - 1}"
         walk.find(4, Fault.DESCRIPTION_ALTERED, f"next number {following}", detail)
-    more = await store.count_nodes_beside(walk.session, size=walk.tree_size)
-    if more:
-        walk.find(5, Fault.TREE_ALTERED, f"tree of {walk.tree_size}", f"{more} nodes are of no such tree")
+    if beside:
+        walk.find(5, Fault.TREE_ALTERED, f"tree of {walk.tree_size}", f"{beside} nodes are of no such tree")
 
 
 async def _name_strayed(walk: _Walk) -> None:

@@ -20,6 +20,7 @@ from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog, AuditUnavailable
 from gov_services.audit.verify import Report, Trust, verify_log
+from gov_services.audit.verify_chains import Chains
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 
@@ -260,3 +261,30 @@ async def test_an_entry_that_two_writers_append_is_one_entry_and_no_finding(
     await second.close()
     assert (await verified()).sound
     assert await count(database, "audit.entry") == 1
+
+
+async def test_a_log_is_verified_while_it_is_written(
+    permits_log: AuditLog,
+    room_database: RoomDatabase,
+    integrator: Integrator,
+    make_entry: MakeEntry,
+    verified: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What came while it was looked at is for the next time, and no finding."""
+    await permits_log.append([make_entry() for _ in range(20)])
+    await integrator.run_once()
+    follow = Chains.follow
+
+    async def with_more(self: Chains, begin: int, end: int) -> None:
+        await follow(self, begin, end)
+        for _ in range(3):
+            await permits_log.append([make_entry(), make_entry()])
+        async with room_database("permits").writing() as session:
+            await permits_log.record_change(session, make_entry(kind=EntryKind.CHANGE))
+        await integrator.run_once()
+
+    monkeypatch.setattr(Chains, "follow", with_more)
+    for _ in range(3):
+        report = await verified()
+        assert report.sound, report.findings
