@@ -39,6 +39,8 @@ def test_entries_and_rows_are_timed_on_a_database_of_their_own(alone: Callable) 
     assert appended["appends"]["2"]["ratio"] > 0
     assert 0 < appended["lag"]["lag_p50_s"] <= appended["lag"]["lag_p99_s"]
     assert set(appended["growth"]) == {"50", "300"}
+    assert appended["exported"]["entries"] > 300
+    assert appended["exported"]["verified_per_s"] > 0
     assert rows["sealed_row_of_plain"] > 0.5
     assert rows["sealed_page_of_plain"] > 1
     assert 0 < rows["audited_of_plain"] < 2

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import itertools
 import statistics
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,9 +26,11 @@ import asyncpg
 from gov_services.audit import history
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind
+from gov_services.audit.export import export
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
 from gov_services.audit.proof import make_evidence
+from gov_services.audit.verify_export import verify_export
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database, create_engine
@@ -84,9 +87,33 @@ async def compare(place: Place, *, callers: Sequence[int], rounds: int, seconds:
 
 
 async def grow(place: Place, *, sizes: Sequence[int], tell: Tell) -> dict[str, Any]:
-    """What things cost in a log of these sizes, smallest first."""
+    """`growth`: what things cost in a log of these sizes, smallest first; `exported`: the last, verified elsewhere."""
     async with writing(place) as log:
-        return {str(size): await _at(place, log, size, tell) for size in sizes}
+        growth = {str(size): await _at(place, log, size, tell) for size in sizes}
+    tell("exporting")
+    return {"growth": growth, "exported": await _exported(place)}
+
+
+async def _exported(place: Place) -> dict[str, float]:
+    """How long an export takes, and how fast it is verified on all cores."""
+    database, keys = Database(place.urls["privacy"], pool_size=1), VerifyKeys.load(place.secrets, "log")
+    try:
+        with tempfile.TemporaryDirectory(dir=place.secrets.parent) as made:
+            folder = Path(made) / "export"
+            begun = time.perf_counter()
+            async with database.reading() as session:
+                done = await export(session, folder, origin=ORIGIN)
+            written = time.perf_counter()
+            report = await asyncio.to_thread(verify_export, folder, keys, origin=ORIGIN)
+            seconds = time.perf_counter() - written
+    finally:
+        await database.close()
+    assert report.sound, report.findings
+    return {
+        "entries": done.entries,
+        "export_s": round(written - begun, 1),
+        "verified_per_s": round(report.entries / seconds),
+    }
 
 
 @asynccontextmanager
