@@ -134,7 +134,10 @@ def create_audit(settings: Settings, *, clock: Clock | None = None) -> Audit:
 def _policy(path: str) -> WitnessPolicy:
     """Raises SettingsRefused."""
     try:
-        return WitnessPolicy.parse(Path(path).read_text()) if path else NOBODY_ASKED
+        policy = WitnessPolicy.parse(Path(path).read_text()) if path else NOBODY_ASKED
+        if not policy.is_met({name for name, one in policy.witnesses.items() if one.url}):
+            raise PolicyRefused("the quorum needs a witness of whom it does not say where it is")
+        return policy
     except (OSError, PolicyRefused) as refused:
         raise SettingsRefused(f"GOV_LOG_WITNESSES: {refused}") from refused
 

@@ -113,7 +113,7 @@ class Entry:
         """The one text of this entry, UTF-8. Raises EntryMalformed for text that no database column could hold."""
         try:
             # In the order of RFC 8785, which is that of the alphabet; what is written differs from it in nothing else.
-            body = orjson.dumps(  # the driver's ids are of a class of their own
+            body = orjson.dumps(
                 {
                     "action": self.action,
                     "actor": self.actor,
@@ -144,7 +144,7 @@ class Entry:
                     "subject_tag": _hex(self.subject_tag),
                     "v": VERSION,
                 },
-                default=_id_text,
+                default=_id_text,  # the driver's ids are of a class of their own
             )
         except (UnicodeEncodeError, TypeError) as unwritable:
             raise EntryMalformed("the entry has no canonical text") from unwritable

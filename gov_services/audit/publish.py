@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,11 @@ ATTEMPTS = 2
 """At one witness: the first may only tell which checkpoint it knows."""
 CLOCKS_APART_S = 2.0
 TILES_AT_ONCE = 4
+TILES_STEP = 1 << 16
+"""Entries: whole tiles at the lower levels, and a second's work or so."""
 CHECKPOINT_PATH = "checkpoint"
 
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\n", re.ASCII)
 _log = structlog.get_logger("gov_services.audit")
 
 
@@ -83,6 +87,8 @@ class Publisher:
         self._sizes: dict[str, int] = {}
         """By witness: of the checkpoint that it cosigned last, as far as is known here."""
         self._newest: Published | None = None
+        self._out = self._tiled = 0
+        """How many entries are out, and how many have their tiles: of a long log, some before the checkpoint can be."""
         self._contradiction: str | None = None
         self._asked = False
 
@@ -117,8 +123,9 @@ class Publisher:
                 _log.error("too few witnesses", size=checkpoint.size, cosigned=sorted(lines))
                 return out
             note = row.note + "".join(signature_line(one) for one in lines.values())
-            await self._put_tiles(out.checkpoint.size if out else 0, checkpoint.size)
+            await self._lay_down(out.checkpoint.size if out else 0, checkpoint.size)
             await self._objects.put_async(CHECKPOINT_PATH, note.encode())
+            self._out = checkpoint.size
             self._newest = Published(note, checkpoint)
             return self._newest
 
@@ -152,6 +159,15 @@ class Publisher:
         except FileNotFoundError:
             return None
         return bytes(await found.bytes_async())
+
+    async def _lay_down(self, out: int, new: int) -> None:
+        """The tiles from what is `out` to `new`. What time does not suffice for goes on in the next run."""
+        if out != self._out:  # another process published, or the folder was moved away
+            self._out = self._tiled = out
+        while self._tiled < new:
+            step = min(new, (self._tiled // TILES_STEP + 1) * TILES_STEP)
+            await self._put_tiles(self._tiled, step)
+            self._tiled = step
 
     async def _put_tiles(self, old: int, new: int) -> None:
         turns = asyncio.Semaphore(TILES_AT_ONCE)
@@ -203,14 +219,14 @@ class Publisher:
                     content=request_body(old, proof, note),
                     timeout=WITNESS_TIMEOUT_S,
                 )
-            except (httpx.HTTPError, OSError) as away:
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as away:
                 _log.warning("witness does not answer", witness=witness.name, error=repr(away))
                 return None
             if answer.status_code == 200:
                 return self._accepted(witness, answer.text, checkpoint)
             if answer.status_code == 422:
                 raise self._contradicted(f"witness {witness.name}, which knows {old} entries, finds them changed")
-            if answer.status_code != 409 or not answer.text.strip().isdigit():
+            if answer.status_code != 409 or not _SIZE.fullmatch(answer.text):
                 _log.error("witness refuses", witness=witness.name, status=answer.status_code)
                 return None
             self._sizes[witness.name] = int(answer.text)

@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,13 +151,8 @@ def create_witness_app(witness: Witness) -> Litestar:
         answer = await asyncio.to_thread(witness.add_checkpoint, body)
         return Response(answer.text, status_code=answer.status, media_type=answer.media_type)
 
-    @contextlib.asynccontextmanager
-    async def serving(_: Litestar) -> AsyncIterator[None]:
-        yield
-
     return Litestar(
         [add_checkpoint],
-        lifespan=[serving],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=BODY_LIMIT_BYTES,

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 from tile_client import LogBroken, TileClient
 
-from gov_services.audit import store
+from gov_services.audit import publish, store
 from gov_services.audit.checkpoint import verifier_key
 from gov_services.audit.cosignature import Ed25519Cosigner, cosigned_at
 from gov_services.audit.entry import Entry
@@ -30,6 +30,7 @@ from gov_services.audit.witnesses import WitnessPolicy
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
+from gov_services.kit.errors import DatabaseUnavailable
 
 pytestmark = pytest.mark.untraced
 
@@ -315,6 +316,55 @@ async def test_a_log_begun_anew_is_signed_no_further_than_a_witness_allows(
         signed = (await session.execute(text("SELECT size FROM audit.checkpoint"))).scalars().all()
     # The empty tree contradicts nobody.
     assert signed == [0]
+
+
+async def test_a_long_log_comes_out_in_steps_that_are_not_done_twice(
+    permits_log: AuditLog,
+    integrator: Integrator,
+    publisher: Publisher,
+    reader: TileClient,
+    make_entry: MakeEntry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publish, "TILES_STEP", 256)
+    await permits_log.append([make_entry() for _ in range(700)])
+    await integrator.run_once()
+    put, began = publisher._put_tiles, []
+
+    async def short_of_time(old: int, new: int) -> None:
+        began.append(old)
+        if began in ([0, 256], [0, 256, 256, 512]):
+            raise OSError("no more time")
+        await put(old, new)
+
+    monkeypatch.setattr(publisher, "_put_tiles", short_of_time)
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            await publisher.run_once()
+    assert await publisher.run_once() is not None
+    assert began == [0, 256, 256, 512, 512]
+    assert (await reader.follow())[0] == 700
+    # Moved away, all of it is written anew.
+    (tmp_path / "tree").rename(tmp_path / "away")
+    (tmp_path / "tree").mkdir()
+    assert await publisher.run_once() is not None
+    assert (await reader.follow())[0] == 700
+
+
+@pytest.mark.parametrize("body", ["\u00b2\n", "", "x", "-1\n", "9" * 5000 + "\n"])
+async def test_an_answer_that_makes_no_sense_is_no_answer(
+    permits_log: AuditLog,
+    integrator: Integrator,
+    make_publisher: MakePublisher,
+    bodies: Bodies,
+    make_entry: MakeEntry,
+    body: str,
+) -> None:
+    await permits_log.append([make_entry()])
+    await integrator.run_once()
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(409, text=body))) as http:
+        assert await make_publisher(bodies.policy("any"), http).run_once() is None
 
 
 async def test_one_process_at_a_time_publishes(
