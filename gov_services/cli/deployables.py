@@ -51,6 +51,7 @@ PUBLIC_PATHS: Mapping[str, str] = {
     "/.well-known/licence-keys.json": "permits",
     "/webhooks/payments/": "payments",
     "/.well-known/health-code-keys.json": "healthcode",
+    "/.well-known/consent-receipt-keys.json": "privacy",
     "/log/": "log",
 }
 """What is routed from outside, and to which deployable; a path that ends with a slash stands for all below it."""

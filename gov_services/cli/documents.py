@@ -10,7 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gov_services.consent.purposes import Bundle, Form, Purpose, load_seed
+from gov_services.consent.lawful import require_consistent
+from gov_services.consent.purpose_files import load_seed
+from gov_services.consent.purposes import Bundle, Form, Purpose
+from gov_services.consent.tables import PurposeRefused
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey
 from gov_services.federation.planning import DocumentInvalid, Planning, Prepared
@@ -78,6 +81,10 @@ def build(graph_directory: Path, *, previous: Manifest | None, above: int = 0) -
     planning = Planning(supergraph)
     vocabulary = Vocabulary.from_sdl(supergraph)
     bundle = seed_bundle()
+    try:
+        require_consistent(bundle, vocabulary)
+    except PurposeRefused as refused:
+        raise DocumentsRefused([str(refused)]) from refused
     operations: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for source in sources(graph_directory / "operations", problems):

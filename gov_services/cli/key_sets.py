@@ -53,6 +53,7 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
     "privacy": (
         *_ROOM,
         "signing/bundle/*.pem",
+        "signing/consent-receipt/*",
         "signing/log/*.pub",
         "signing/writer-*/*.pub",
         "signing/writer-privacy/*.pem",

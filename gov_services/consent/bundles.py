@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import ClassVar
 
 import structlog
 
 from gov_services.consent import store
 from gov_services.consent.models import BundleRow
-from gov_services.consent.purposes import Bundle, parse_bundle, signed_text
+from gov_services.consent.purpose_files import parse_bundle
+from gov_services.consent.purposes import Bundle, Purpose, make_bundle, signed_text
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import ReadSession, Session
 from gov_services.kit.errors import Unavailable
@@ -62,6 +64,11 @@ class Bundles:
                 raise BundleRefused
             self._verified = bundle
         return self._verified
+
+
+def next_bundle(bundle: Bundle, purposes: Mapping[str, Purpose]) -> Bundle:
+    """The version after `bundle`, with other purposes and the same parties and assessments."""
+    return make_bundle(bundle.version + 1, purposes, parties=bundle.parties, assessments=bundle.assessments)
 
 
 async def publish(

@@ -18,6 +18,7 @@ from gov_services.consent.facts import gather
 from gov_services.consent.policy import (
     Declared,
     DisclosureRefused,
+    Facts,
     Unrelated,
     Withheld,
     admit,
@@ -210,18 +211,17 @@ class Disclosures:
                 session, call=call, purpose=purpose, subject_ids=ids, keys=room.keys, data_class=room.data_class
             )
         decisions = [
-            decide(
-                bundle,
-                purpose,
-                call=call,
-                facts=gathered.facts[subject.citizen_id],
-                coordinates=self._requested,
-                case_id=subject.case_id,
-                presented=subject.presented,
-            )
-            for subject in subjects
+            self._decide_on(bundle, purpose, subject, gathered.facts[subject.citizen_id]) for subject in subjects
         ]
         await self._reserve(purpose, decisions)
+        if any(isinstance(decision, Declared) and decision.counted for decision in decisions):
+            lost = await self._take_readings(purpose, decisions)
+            decisions = [
+                self._decide_on(bundle, purpose, subject, replace(gathered.facts[subject.citizen_id], consent=None))
+                if subject.citizen_id in lost
+                else decision
+                for subject, decision in zip(subjects, decisions, strict=True)
+            ]
         actor_tag = _tag(gathered.keys, call.actor.id) if call.actor.kind is ActorKind.CITIZEN else None
         entries = [
             self._decision_entry(bundle, subject, decision, _tag(gathered.keys, subject.citizen_id), actor_tag)
@@ -239,6 +239,43 @@ class Disclosures:
             )
             for decision, entry, receipt in zip(decisions, entries, logged, strict=True)
         ]
+
+    def _decide_on(self, bundle: Bundle, purpose: Purpose, subject: Subject, facts: Facts) -> Declared | Unrelated:
+        return decide(
+            bundle,
+            purpose,
+            call=self._call,
+            facts=facts,
+            coordinates=self._requested,
+            case_id=subject.case_id,
+            presented=subject.presented,
+        )
+
+    async def _take_readings(self, purpose: Purpose, decisions: Sequence[Declared | Unrelated]) -> frozenset[UUID]:
+        """Count this request under every consent that counts; the subjects of whom another was faster.
+
+        Before the entry is written, so that the entry tells who got the last reading. One that was taken stays taken
+        when the log is away then: the answer may be lost, and is never given twice.
+        """
+        relied = {
+            decision.subject_id: decision.consent_revision
+            for decision in decisions
+            if isinstance(decision, Declared) and decision.counted and decision.consent_revision is not None
+        }
+        lost = set()
+        async with self._room.database.writing() as session:
+            for subject_id, revision_id in sorted(relied.items()):  # in one order, or two requests wait for each other
+                if not await store.take_reading(
+                    session,
+                    citizen_id=subject_id,
+                    purpose=purpose.code,
+                    recipient=self._call.actor.client_id,
+                    revision_id=revision_id,
+                    request=self._call.request_id,
+                    now=self._call.now,
+                ):
+                    lost.add(subject_id)
+        return frozenset(lost)
 
     async def _changed_meanwhile(self, purpose: Purpose, decisions: Sequence[Declared | Unrelated]) -> frozenset[UUID]:
         """Subjects whose consent is not the one any more that was relied on.

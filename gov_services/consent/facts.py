@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from gov_services.consent import store
+from gov_services.consent.ledger import terms_of
 from gov_services.consent.models import StandingRow
 from gov_services.consent.policy import Consent, Facts
 from gov_services.consent.purposes import Form, Purpose, Relation
@@ -46,12 +48,10 @@ async def gather(
     if actor.id is not None and {Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS} & purpose.relations:
         for row in await store.relations(session, citizen_ids=subject_ids, actor_id=actor.id, now=call.now):
             relations.setdefault(row.citizen_id, set()).add((Relation(row.relation), row.case_id))
-    consents = {
-        row.citizen_id: _consent(row)
-        for row in await store.standing(
-            session, citizen_ids=subject_ids, purpose=purpose.code, recipient=actor.client_id
-        )
-    }
+    standing = await store.standing(session, citizen_ids=subject_ids, purpose=purpose.code, recipient=actor.client_id)
+    counted = [row for row in standing if row.uses is not None or row.times is not None]
+    readings = await store.readings(session, consents=counted, but=call.request_id)
+    consents = {row.citizen_id: consent_of(row, readings.get(row.citizen_id, ()), now=call.now) for row in standing}
     facts = {
         subject_id: Facts(
             subject_id=subject_id,
@@ -67,11 +67,21 @@ async def gather(
     return Gathered(facts, held)
 
 
-def _consent(row: StandingRow) -> Consent:
+def consent_of(row: StandingRow, readings: Sequence[tuple[int, dt.datetime]], *, now: dt.datetime) -> Consent:
+    """The consent as the decision sees it; `readings` under it are (given, when), those of this request left out."""
+    terms = terms_of(row)
+    spent = False
+    if terms is not None and terms.uses is not None:
+        spent = sum(given == row.given for given, _ in readings) >= terms.uses
+    if terms is not None and terms.frequency is not None and not spent:
+        since = now - terms.frequency.per.length
+        spent = sum(at > since for _, at in readings) >= terms.frequency.times
     return Consent(
         revision_id=row.revision_id,
         state=row.state,
         scope={coordinate: Form(form) for coordinate, form in zip(row.scope, row.forms, strict=True)},
         notice_hash=row.notice_hash,
         expires_at=row.expires_at,
+        terms=terms,
+        spent=spent,
     )

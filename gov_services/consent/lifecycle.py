@@ -19,6 +19,9 @@ class ConsentState(StrEnum):
     WITHDRAWN = "withdrawn"
     REVOKED = "revoked"
     RENEWED = "renewed"
+    PAUSED = "paused"
+    """Held up by the citizen: it opens nothing until they let it go on. DPV has no such state; the nearest is
+    ConsentRequestDeferred, which is about an answer that was never given."""
 
 
 class ConsentEvent(StrEnum):
@@ -33,6 +36,15 @@ class ConsentEvent(StrEnum):
     """By the citizen, at any time, without a reason (PIPL 15)."""
     REVOKE = "revoke"
     """By the agency that asked for it."""
+    PAUSE = "pause"
+    RESUME = "resume"
+    """It goes on as it was: same scope, forms, terms and end."""
+
+
+STANDS = (ConsentState.GIVEN, ConsentState.RENEWED)
+"""Where a consent lets something leave."""
+OPEN = (*STANDS, ConsentState.PAUSED, ConsentState.REQUESTED, ConsentState.DEFERRED)
+"""Where it can still be withdrawn."""
 
 
 class IllegalConsentChange(UserError):
@@ -46,7 +58,8 @@ class IllegalConsentChange(UserError):
 
 
 _S, _E = ConsentState, ConsentEvent
-_VALID = (_S.GIVEN, _S.RENEWED)
+_VALID = STANDS
+_UNDER_WAY = (*_VALID, _S.PAUSED)
 _ENDED = (_S.REFUSED, _S.EXPIRED, _S.WITHDRAWN, _S.REVOKED)
 
 TRANSITIONS: dict[tuple[ConsentState | None, ConsentEvent], ConsentState] = {
@@ -57,11 +70,13 @@ TRANSITIONS: dict[tuple[ConsentState | None, ConsentEvent], ConsentState] = {
     (_S.REQUESTED, _E.REFUSE): _S.REFUSED,
     (_S.DEFERRED, _E.GIVE): _S.GIVEN,
     (_S.DEFERRED, _E.REFUSE): _S.REFUSED,
-    **{(state, _E.GIVE): _S.RENEWED for state in (*_VALID, *_ENDED)},
+    **{(state, _E.GIVE): _S.RENEWED for state in (*_UNDER_WAY, *_ENDED)},
     **{(state, _E.REQUEST): _S.REQUESTED for state in _ENDED},
-    **{(state, _E.WITHDRAW): _S.WITHDRAWN for state in (*_VALID, _S.REQUESTED, _S.DEFERRED)},
-    **{(state, _E.REVOKE): _S.REVOKED for state in _VALID},
-    **{(state, _E.EXPIRE): _S.EXPIRED for state in _VALID},
+    **{(state, _E.WITHDRAW): _S.WITHDRAWN for state in (*_UNDER_WAY, _S.REQUESTED, _S.DEFERRED)},
+    **{(state, _E.REVOKE): _S.REVOKED for state in _UNDER_WAY},
+    **{(state, _E.EXPIRE): _S.EXPIRED for state in (*_UNDER_WAY, _S.REQUESTED, _S.DEFERRED)},
+    **{(state, _E.PAUSE): _S.PAUSED for state in _VALID},
+    (_S.PAUSED, _E.RESUME): _S.GIVEN,
 }
 
 

@@ -1,4 +1,4 @@
-"""Tables of schema `consent`: bundles, relations, consent revisions and the standing state. No SQL is built here."""
+"""Tables of schema `consent`: bundles, relations, revisions, what stands, readings. No SQL is built here."""
 
 from __future__ import annotations
 
@@ -68,6 +68,15 @@ class RevisionRow(Base):
     made_by: Mapped[str] = mapped_column(Text)
     made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     expires_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    uses: Mapped[int | None] = mapped_column(Integer)
+    """Most readings since it was given; the next four as well are of a consent that was given."""
+    times: Mapped[int | None] = mapped_column(Integer)
+    per: Mapped[str | None] = mapped_column(Text)
+    """At most so many `times` in a period."""
+    keep_days: Mapped[int | None] = mapped_column(Integer)
+    """For how long the recipient may keep what it reads. None: from before terms were kept; the purpose's own."""
+    given: Mapped[int | None] = mapped_column(Integer)
+    """Number of the revision by which it was last given: pausing gives no readings back."""
     previous: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -89,7 +98,26 @@ class StandingRow(Base):
     forms: Mapped[list[str]] = mapped_column(ARRAY(Text))
     notice_hash: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    uses: Mapped[int | None] = mapped_column(Integer)
+    times: Mapped[int | None] = mapped_column(Integer)
+    per: Mapped[str | None] = mapped_column(Text)
+    keep_days: Mapped[int | None] = mapped_column(Integer)
+    given: Mapped[int | None] = mapped_column(Integer)
     head: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReadingRow(Base):
+    """That one request read under a consent whose readings are counted. Append-only; written by `consent.take`."""
+
+    __tablename__ = "reading"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    recipient: Mapped[str] = mapped_column(Text, primary_key=True)
+    given: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    request_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    taken_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
 
 class AttestationRow(Base):

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+from gov_services.consent.lifecycle import STANDS
 from gov_services.consent.purposes import Basis, Bundle, Form, Purpose, Relation
+from gov_services.consent.terms import Terms
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.context import Call
 from gov_services.kit.errors import AssuranceTooLow, Forbidden, Refusal
@@ -64,10 +66,22 @@ class Consent:
     """Coordinates, each in the form that the notice named."""
     notice_hash: bytes
     expires_at: dt.datetime | None
+    terms: Terms | None = None
+    spent: bool = False
+    """Whether others have read under it as often as its terms allow."""
 
     def stands(self, now: dt.datetime) -> bool:
-        """Whether it was given, neither ended since nor run out at `now`."""
-        return self.state in ("given", "renewed") and (self.expires_at is None or now < self.expires_at)
+        """Whether it was given, neither ended, paused nor used up since, nor run out at `now`."""
+        return self.state in STANDS and not self.spent and (self.expires_at is None or now < self.expires_at)
+
+    def covers(self, purpose: Purpose, now: dt.datetime) -> bool:
+        """Whether it is about this purpose as it is now, and the recipient keeps no longer than was agreed to.
+
+        What an earlier notice said holds as long as the bundle says (PIPL 14).
+        """
+        if self.terms is not None and purpose.retention_days > self.terms.keep_days:
+            return False
+        return purpose.honours(self.notice_hash, now)
 
     def narrow(self, coordinate: str, granted: Form) -> Form | None:
         """The lesser of what is `granted` and what was consented to, while the consent stands; None for neither.
@@ -104,6 +118,8 @@ class Declared:
     decisions: Mapping[str, Decision]
     consent_revision: UUID | None
     case_id: UUID | None
+    counted: bool = False
+    """Whether the consent that it rests on counts readings, and something is read under it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +173,7 @@ def decide(
     if relation is None or not facts.known:
         return Unrelated(subject_id=facts.subject_id, known=facts.known, purpose=purpose, policy_hash=bundle.hash)
     # (2) Each coordinate on its own.
-    consent = facts.consent if facts.consent is not None and facts.consent.stands(call.now) else None
+    consent = facts.consent if facts.consent is not None and _holds(facts.consent, purpose, call.now) else None
     decisions = {coordinate: _decide_one(purpose, coordinate, consent) for coordinate in coordinates}
     return Declared(
         subject_id=facts.subject_id,
@@ -167,6 +183,13 @@ def decide(
         decisions=decisions,
         consent_revision=facts.consent.revision_id if facts.consent and purpose.basis is Basis.CONSENT else None,
         case_id=case_id,
+        counted=bool(
+            purpose.basis is Basis.CONSENT
+            and consent is not None
+            and consent.terms is not None
+            and consent.terms.counted
+            and any(isinstance(decision, Form) for decision in decisions.values())
+        ),
     )
 
 
@@ -184,6 +207,10 @@ def require_collectable(purpose: Purpose, coordinates: Collection[str]) -> None:
         raise DisclosureRefused(coordinates=", ".join(beyond))
 
 
+def _holds(consent: Consent, purpose: Purpose, now: dt.datetime) -> bool:
+    return consent.stands(now) and consent.covers(purpose, now)
+
+
 def _relation(purpose: Purpose, *, call: Call, facts: Facts, case_id: UUID | None, presented: bool) -> Relation | None:
     actor = call.actor
     if Relation.SELF in purpose.relations and actor.kind is ActorKind.CITIZEN and actor.id == facts.subject_id:
@@ -194,7 +221,11 @@ def _relation(purpose: Purpose, *, call: Call, facts: Facts, case_id: UUID | Non
             return relation
     if Relation.VERIFIER in purpose.relations and presented:
         return Relation.VERIFIER
-    if Relation.CONSENTED in purpose.relations and facts.consent is not None and facts.consent.stands(call.now):
+    if (
+        Relation.CONSENTED in purpose.relations
+        and facts.consent is not None
+        and _holds(facts.consent, purpose, call.now)
+    ):
         return Relation.CONSENTED
     return None
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any, TypeVar
 
+from gov_services.consent.assessments import Assessment
+from gov_services.consent.terms import Frequency, Period, Terms
 from gov_services.kit.canonical import canonical_json, sha256
 from gov_services.kit.clock import local_day
-from gov_services.kit.errors import LOCALES
 
-Value = TypeVar("Value")
+FORMAT = "gov-purposes/2"
 
 
 class Basis(StrEnum):
@@ -63,8 +60,28 @@ class NoticeState(StrEnum):
     EXEMPT = "exempt"
 
 
-class PurposeRefused(ValueError):
-    """A purpose lacks what the law or the model asks of it."""
+class Separate(StrEnum):
+    """What a consent of its own is needed for: its own act, its own record, not bundled with others."""
+
+    SENSITIVE = "sensitive"
+    """Sensitive personal information (PIPL 29)."""
+    PROVISION = "provision"
+    """Passing on to another who processes for purposes of their own (PIPL 23)."""
+    PUBLICATION = "publication"
+    """Making public (PIPL 25)."""
+    IMAGE = "image"
+    """Images and identification in public places, for anything but public safety (PIPL 26)."""
+    EXPORT = "export"
+    """Leaving the mainland (PIPL 39)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A controller, or a recipient with purposes of its own: what a notice must say of it (PIPL 17, 23)."""
+
+    code: str
+    name: Mapping[str, str]
+    contact: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +94,13 @@ class Purpose:
     basis: Basis
     law: str
     article: str
-    agency: str
-    notice_state: NoticeState
+    controller: Party
+    """The agency that answers for it."""
+    recipients: tuple[Party, ...] = ()
+    """Of its clients, those that are no front end of ours."""
+    notice_state: NoticeState = NoticeState.GIVEN
+    notice_due: dt.date | None = None
+    """By when a deferred notice is given (PIPL 18)."""
     grants: Mapping[str, Form]
     clients: frozenset[str]
     roles: frozenset[str]
@@ -88,30 +110,76 @@ class Purpose:
     assurance: int
     """Lowest assurance level of the actor."""
     retention_days: int
-    separate_consent: bool
+    separate: frozenset[Separate] = frozenset()
+    """For which reasons it needs consent of its own; none: it needs no separate one."""
+    necessity: Mapping[str, str] = field(default_factory=dict)
+    impact: Mapping[str, str] = field(default_factory=dict)
+    """Why sensitive data is needed, and what it means for the person (PIPL 30)."""
+    automated: bool = False
+    """Whether it decides about a person by itself, with weight for them (PIPL 24)."""
+    consent_days: int = 365
+    """A consent ends after so many days at the latest."""
+    uses: int = 0
+    times: int = 0
+    per: Period | None = None
+    """The widest terms of a consent: `uses` in all, so many `times` `per` period; 0: no bound."""
+    earlier_notices_until: dt.date | None = None
+    """Consents that were given to an earlier notice hold until that day; None: until they end by themselves."""
     ends_on: dt.date | None
     needs_reason: bool
     budget_hour: int
     """Most distinct subjects, misses included, that one actor may ask about in an hour; 0: no budget is kept."""
+    budget_day: int = 0
+    budget_month: int = 0
+    """The same in 24 hours, and in 30 days; 0: no budget over that time."""
+    warned: frozenset[str] = frozenset()
+    """Coordinates that are about to be taken away: still given, and whoever gets one is told."""
+    notice_hash: bytes = field(init=False)
+    """What a consent is pinned to: the notice in all languages, with all that it must say (PIPL 17, 23, 30)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notice_hash", _hash_of_notice(self))
 
     def has_ended(self, now: dt.datetime) -> bool:
         """Whether its last day is over, where the city is."""
         return self.ends_on is not None and local_day(now) > self.ends_on
 
-    def notice_hash(self) -> bytes:
-        """What a consent is pinned to: the notice in all languages, with what it covers."""
-        return sha256(
-            canonical_json(
-                {
-                    "v": "gov-notice/1",
-                    "purpose": self.code,
-                    "title": dict(self.title),
-                    "notice": dict(self.notice),
-                    "grants": {name: form.value for name, form in sorted(self.grants.items())},
-                    "retentionDays": self.retention_days,
-                }
-            )
+    def honours(self, notice_hash: bytes, now: dt.datetime) -> bool:
+        """Whether a consent to that notice is one to this purpose: to the notice in force, or one that still counts."""
+        until = self.earlier_notices_until
+        return until is None or notice_hash == self.notice_hash or local_day(now) <= until
+
+    def budgets(self) -> list[tuple[dt.timedelta, int]]:
+        """How many people one actor may ask about, and in what time; none where no budget is kept."""
+        limits = ((1, self.budget_hour), (24, self.budget_day), (30 * 24, self.budget_month))
+        return [(dt.timedelta(hours=hours), most) for hours, most in limits if most > 0]
+
+    def widest_terms(self) -> Terms:
+        """The widest that a consent to it can have."""
+        frequency = Frequency(times=self.times, per=self.per) if self.times and self.per else None
+        return Terms(keep_days=self.retention_days, uses=self.uses or None, frequency=frequency)
+
+
+def _hash_of_notice(purpose: Purpose) -> bytes:
+    return sha256(
+        canonical_json(
+            {
+                "v": "gov-notice/2",
+                "purpose": purpose.code,
+                "title": dict(purpose.title),
+                "notice": dict(purpose.notice),
+                "necessity": dict(purpose.necessity),
+                "impact": dict(purpose.impact),
+                "controller": _plain_party(purpose.controller),
+                "recipients": [_plain_party(party) for party in purpose.recipients],
+                "separate": sorted(purpose.separate),
+                "automated": purpose.automated,
+                "grants": {name: form.value for name, form in sorted(purpose.grants.items())},
+                "retentionDays": purpose.retention_days,
+                "terms": [purpose.consent_days, purpose.uses, purpose.times, purpose.per.value if purpose.per else ""],
+            }
         )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +190,10 @@ class Bundle:
     purposes: Mapping[str, Purpose]
     body: bytes
     """Canonical JSON: what is hashed, signed and stored."""
+    parties: Mapping[str, Party] = field(default_factory=dict)
+    """Controllers and recipients, by code; a recipient's is its client id."""
+    assessments: Mapping[str, Assessment] = field(default_factory=dict)
+    """Impact assessments that the purposes rest on, kept as bundles are: for good (PIPL 56 asks for three years)."""
     hash: bytes = field(init=False)
     """SHA-256 of the body; made once, since every decision names it."""
 
@@ -136,8 +208,16 @@ class Bundle:
             del grants[coordinate]
         else:
             grants[coordinate] = form
-        purposes = {**self.purposes, purpose: replace(narrowed, grants=grants)}
-        return _bundle(self.version + 1, purposes)
+        return self.with_purpose(replace(narrowed, grants=grants, warned=narrowed.warned - {coordinate}))
+
+    def with_purpose(self, purpose: Purpose, *assessments: Assessment) -> Bundle:
+        """The next version, with `purpose` in the place of the one of that code, and assessments added."""
+        return make_bundle(
+            self.version + 1,
+            {**self.purposes, purpose.code: purpose},
+            parties=self.parties,
+            assessments={**self.assessments, **{item.id: item for item in assessments}},
+        )
 
 
 def signed_text(bundle: Bundle) -> bytes:
@@ -145,150 +225,30 @@ def signed_text(bundle: Bundle) -> bytes:
     return f"gov-bundle/1\n{bundle.version}\n{bundle.hash.hex()}\n".encode()
 
 
-def load_seed(text: str) -> Bundle:
-    """The bundle in the reviewed TOML file. Raises PurposeRefused naming the purpose and what it lacks."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as malformed:
-        raise PurposeRefused(f"it is no TOML: {malformed}") from malformed
-    return _read("the file", raw, purposes="purpose")
-
-
-@lru_cache(maxsize=4)  # rooms of one process read the same
-def parse_bundle(body: bytes) -> Bundle:
-    """The bundle in canonical JSON, as stored. Raises PurposeRefused."""
-    try:
-        raw = json.loads(body)
-    except ValueError:
-        raw = None
-    if not isinstance(raw, dict) or raw.pop("v", None) != "gov-purposes/1":
-        raise PurposeRefused("not a bundle of purposes, version 1")
-    bundle = _read("the bundle", raw, purposes="purposes")
-    if bundle.body != body:
-        raise PurposeRefused("the bundle is not in canonical form")
-    return bundle
-
-
-def _read(what: str, raw: Mapping[str, Any], *, purposes: str) -> Bundle:
-    told = _Told(what, raw)
-    found = told.take(purposes, dict)
-    version = told.take("version", int)
-    told.require_no_more()
-    return _bundle(version, {code: _purpose(code, item) for code, item in found.items()})
-
-
-def _bundle(version: int, purposes: Mapping[str, Purpose]) -> Bundle:
+def make_bundle(
+    version: int,
+    purposes: Mapping[str, Purpose],
+    *,
+    parties: Mapping[str, Party],
+    assessments: Mapping[str, Assessment] | None = None,
+) -> Bundle:
+    """A bundle with its body."""
     body = canonical_json(
-        {"v": "gov-purposes/1", "version": version, "purposes": {code: _plain(item) for code, item in purposes.items()}}
+        {
+            "v": FORMAT,
+            "version": version,
+            "parties": {code: {"name": dict(item.name), "contact": item.contact} for code, item in parties.items()},
+            "purposes": {code: _plain(item) for code, item in purposes.items()},
+            "assessments": {name: item.plain() for name, item in (assessments or {}).items()},
+        }
     )
-    return Bundle(version=version, purposes=dict(purposes), body=body)
-
-
-def _purpose(code: str, raw: object) -> Purpose:
-    if not isinstance(raw, dict):
-        raise PurposeRefused(f"{code}: it is no table")
-    told = _Told(code, raw)
-    try:
-        purpose = Purpose(
-            code=code,
-            title=told.texts("title"),
-            notice=told.texts("notice"),
-            basis=Basis(told.take("basis", str)),
-            law=told.take("law", str, ""),
-            article=told.take("article", str, ""),
-            agency=told.take("agency", str, ""),
-            notice_state=NoticeState(told.take("notice_state", str, "given")),
-            grants={coordinate: Form(form) for coordinate, form in told.pairs("grants").items()},
-            clients=frozenset(told.names("clients")),
-            roles=frozenset(told.names("roles", [])),
-            relations=frozenset(Relation(item) for item in told.names("relations", [])),
-            assurance=told.take("assurance", int, 0),
-            retention_days=told.take("retention_days", int),
-            separate_consent=told.take("separate_consent", bool, False),
-            ends_on=told.day("ends_on"),
-            needs_reason=told.take("needs_reason", bool, False),
-            budget_hour=told.take("budget_hour", int, 0),
-        )
-    except ValueError as malformed:  # PurposeRefused is one, and has said of what
-        if isinstance(malformed, PurposeRefused):
-            raise
-        raise PurposeRefused(f"{code}: {malformed}") from malformed
-    told.require_no_more()
-    _require_lawful(purpose)
-    return purpose
-
-
-class _Told:
-    """A table of the file, read key by key: a key that nobody asked for is a mistake, not a remark."""
-
-    def __init__(self, what: str, raw: Mapping[str, Any]) -> None:
-        self._what = what
-        self._raw = raw
-        self._left = set(raw)
-
-    def take(self, key: str, kind: type[Value], default: Value | None = None) -> Value:
-        """The value of `key`, of exactly that kind: to Python, true is a whole number too."""
-        self._left.discard(key)
-        value = self._raw.get(key, default)
-        if value is None:
-            raise PurposeRefused(f"{self._what}: it lacks {key!r}")
-        if type(value) is not kind:
-            raise PurposeRefused(f"{self._what}: `{key}` is {kind.__name__}, not {type(value).__name__}")
-        return value
-
-    def pairs(self, key: str) -> dict[str, str]:
-        """A table of texts; empty where there is none."""
-        inner = _Told(self._what, {f"{key}.{name}": value for name, value in self.take(key, dict, {}).items()})
-        return {name.removeprefix(f"{key}."): inner.take(name, str) for name in inner._raw}
-
-    def texts(self, key: str) -> dict[str, str]:
-        """A text in our languages; which of them are missing is the law's to say."""
-        self.take(key, dict)
-        found = self.pairs(key)
-        strange = found.keys() - set(LOCALES)
-        if strange:
-            raise PurposeRefused(f"{self._what}: `{key}.{min(strange)}` is no key of it")
-        return found
-
-    def names(self, key: str, default: list[str] | None = None) -> list[str]:
-        """A list of texts."""
-        found = self.take(key, list, default)
-        if any(type(item) is not str for item in found):
-            raise PurposeRefused(f"{self._what}: `{key}` holds str only")
-        return found
-
-    def day(self, key: str) -> dt.date | None:
-        """A day, as TOML or as ISO 8601 writes it; None where it is empty or absent."""
-        if type(self._raw.get(key)) is dt.date:
-            return self.take(key, dt.date)
-        text = self.take(key, str, "")
-        return dt.date.fromisoformat(text) if text else None
-
-    def require_no_more(self) -> None:
-        """Raises PurposeRefused naming a key that was not asked for."""
-        if self._left:
-            raise PurposeRefused(f"{self._what}: `{min(self._left)}` is no key of it")
-
-
-def _require_lawful(purpose: Purpose) -> None:
-    """What the law asks of every purpose (PIPL 13, 17, 34)."""
-    for name, texts in (("title", purpose.title), ("notice", purpose.notice)):
-        if any(not texts.get(locale) for locale in LOCALES):
-            raise PurposeRefused(f"{purpose.code}: its {name} is not given in {' and '.join(LOCALES)}")
-    if purpose.basis is not Basis.CONSENT and not (purpose.law and purpose.article and purpose.agency):
-        raise PurposeRefused(f"{purpose.code}: a basis without consent names law, article and agency (PIPL 34)")
-    if purpose.basis is Basis.EMERGENCY and purpose.ends_on is None:
-        raise PurposeRefused(f"{purpose.code}: an emergency has an end")
-    if purpose.retention_days <= 0:
-        raise PurposeRefused(f"{purpose.code}: retention is a number of days (PIPL 19)")
-    if not purpose.clients:
-        raise PurposeRefused(f"{purpose.code}: no client acts under it")
-    discloses = {Form.PLAIN, Form.MASKED, Form.DERIVED} & set(purpose.grants.values())
-    if discloses and not purpose.relations:
-        raise PurposeRefused(f"{purpose.code}: it discloses, and says to whom by no relation")
-    asks_about_strangers = {Relation.VERIFIER, Relation.CONSENTED} & purpose.relations
-    if asks_about_strangers and purpose.budget_hour <= 0:
-        raise PurposeRefused(f"{purpose.code}: whoever may ask about anyone has a budget")
+    return Bundle(
+        version=version,
+        purposes=dict(purposes),
+        body=body,
+        parties=dict(parties),
+        assessments=dict(assessments or {}),
+    )
 
 
 def _plain(purpose: Purpose) -> dict[str, object]:
@@ -298,16 +258,36 @@ def _plain(purpose: Purpose) -> dict[str, object]:
         "basis": purpose.basis.value,
         "law": purpose.law,
         "article": purpose.article,
-        "agency": purpose.agency,
+        "controller": purpose.controller.code,
         "notice_state": purpose.notice_state.value,
+        "notice_due": _day(purpose.notice_due),
         "grants": {coordinate: form.value for coordinate, form in purpose.grants.items()},
         "clients": sorted(purpose.clients),
         "roles": sorted(purpose.roles),
         "relations": sorted(relation.value for relation in purpose.relations),
         "assurance": purpose.assurance,
         "retention_days": purpose.retention_days,
-        "separate_consent": purpose.separate_consent,
-        "ends_on": purpose.ends_on.isoformat() if purpose.ends_on else "",
+        "separate": sorted(purpose.separate),
+        "necessity": dict(purpose.necessity),
+        "impact": dict(purpose.impact),
+        "automated": purpose.automated,
+        "consent_days": purpose.consent_days,
+        "uses": purpose.uses,
+        "times": purpose.times,
+        "per": purpose.per.value if purpose.per else "",
+        "earlier_notices_until": _day(purpose.earlier_notices_until),
+        "ends_on": _day(purpose.ends_on),
         "needs_reason": purpose.needs_reason,
         "budget_hour": purpose.budget_hour,
+        "budget_day": purpose.budget_day,
+        "budget_month": purpose.budget_month,
+        "warned": sorted(purpose.warned),
     }
+
+
+def _plain_party(party: Party) -> dict[str, object]:
+    return {"code": party.code, "name": dict(party.name), "contact": party.contact}
+
+
+def _day(day: dt.date | None) -> str:
+    return day.isoformat() if day else ""

@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gov_services.consent.models import AttestationRow, BundleRow, RelationRow, RevisionRow, StandingRow
+from gov_services.consent.models import AttestationRow, BundleRow, ReadingRow, RelationRow, RevisionRow, StandingRow
 from gov_services.kit.database import ReadSession, Session
 
 
@@ -91,7 +91,10 @@ def _as_revised() -> ColumnElement[bool]:
         RevisionRow.scope == StandingRow.scope,
         RevisionRow.forms == StandingRow.forms,
         RevisionRow.notice_hash == StandingRow.notice_hash,
-        RevisionRow.expires_at.is_not_distinct_from(StandingRow.expires_at),
+        *(
+            getattr(RevisionRow, name).is_not_distinct_from(getattr(StandingRow, name))
+            for name in ("expires_at", "uses", "times", "per", "keep_days", "given")
+        ),
     )
 
 
@@ -101,6 +104,57 @@ async def consents_of(session: ReadSession, *, citizen_id: UUID) -> Sequence[Sta
         select(StandingRow)
         .where(StandingRow.citizen_id == citizen_id)
         .order_by(StandingRow.purpose, StandingRow.recipient)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def last_no(session: ReadSession, *, citizen_id: UUID, purpose: str, recipient: str) -> dt.datetime | None:
+    """When the citizen last refused or withdrew that consent; None where they never did."""
+    query = select(func.max(RevisionRow.made_at)).where(
+        RevisionRow.citizen_id == citizen_id,
+        RevisionRow.purpose == purpose,
+        RevisionRow.recipient == recipient,
+        RevisionRow.state.in_(("refused", "withdrawn")),
+    )
+    return (await session.execute(query)).scalar()
+
+
+async def over(session: ReadSession, *, now: dt.datetime, limit: int) -> Sequence[StandingRow]:
+    """Consents that have run out, or whose readings are all used, and that the ledger still has as given or paused."""
+    used = (
+        select(func.count())
+        .where(
+            ReadingRow.citizen_id == StandingRow.citizen_id,
+            ReadingRow.purpose == StandingRow.purpose,
+            ReadingRow.recipient == StandingRow.recipient,
+            ReadingRow.given == StandingRow.given,
+        )
+        .scalar_subquery()
+    )
+    query = (
+        select(StandingRow)
+        .where(
+            StandingRow.state.in_(("given", "renewed", "paused")),
+            or_(StandingRow.expires_at <= now, StandingRow.uses <= used),
+        )
+        .order_by(StandingRow.citizen_id)
+        .limit(limit)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def without_ground(
+    session: ReadSession, *, grounds: Sequence[tuple[str, str]], limit: int
+) -> Sequence[StandingRow]:
+    """Consents given or paused for a purpose and a recipient that are not among `grounds`."""
+    query = (
+        select(StandingRow)
+        .where(
+            StandingRow.state.in_(("given", "renewed", "paused")),
+            tuple_(StandingRow.purpose, StandingRow.recipient).not_in(grounds),
+        )
+        .order_by(StandingRow.citizen_id)
+        .limit(limit)
     )
     return (await session.execute(query)).scalars().all()
 
@@ -128,6 +182,11 @@ async def save_standing(session: Session, revision: RevisionRow) -> None:
         "forms": revision.forms,
         "notice_hash": revision.notice_hash,
         "expires_at": revision.expires_at,
+        "uses": revision.uses,
+        "times": revision.times,
+        "per": revision.per,
+        "keep_days": revision.keep_days,
+        "given": revision.given,
         "head": revision.hash,
     }
     key = {"citizen_id": revision.citizen_id, "purpose": revision.purpose, "recipient": revision.recipient}
@@ -137,6 +196,38 @@ async def save_standing(session: Session, revision: RevisionRow) -> None:
             index_elements=[StandingRow.citizen_id, StandingRow.purpose, StandingRow.recipient], set_=values
         )
     )
+
+
+async def readings(
+    session: ReadSession, *, consents: Sequence[StandingRow], but: str
+) -> dict[UUID, Sequence[tuple[int, dt.datetime]]]:
+    """Readings under consents of one purpose and recipient: citizen → (given, when); not those of request `but`."""
+    found: dict[UUID, list[tuple[int, dt.datetime]]] = {}
+    if consents:
+        query = select(ReadingRow.citizen_id, ReadingRow.given, ReadingRow.taken_at).where(
+            ReadingRow.citizen_id.in_([row.citizen_id for row in consents]),
+            ReadingRow.purpose == consents[0].purpose,
+            ReadingRow.recipient == consents[0].recipient,
+            ReadingRow.request_id != but,
+        )
+        for citizen_id, given, taken_at in await session.execute(query):
+            found.setdefault(citizen_id, []).append((given, taken_at))
+    return dict(found)
+
+
+async def take_reading(
+    session: Session,
+    *,
+    citizen_id: UUID,
+    purpose: str,
+    recipient: str,
+    revision_id: UUID,
+    request: str,
+    now: dt.datetime,
+) -> bool:
+    """Count a request as a reading under that very revision; False where it stands no more, or is used up."""
+    query = select(func.consent.take(citizen_id, purpose, recipient, revision_id, request, now))
+    return bool((await session.execute(query)).scalar_one() == "taken")
 
 
 async def revisions_of(

@@ -33,6 +33,7 @@ SIGNING_NAMES = (
     "log",
     "licence",
     "health-code",
+    "consent-receipt",
     "upload",
     "worker",
     *(f"writer-{room}" for room in WRITERS),

@@ -99,6 +99,25 @@ def verify_token(
     return claims
 
 
+def sign_statement(key: SigningKey, payload: bytes, *, type: str) -> str:
+    """A compact JWS over `payload`, of `type`: something stated for good, for anybody (RFC 7515)."""
+    return jwt.api_jws.encode(payload, key.private_key, algorithm=ALGORITHM, headers={"typ": type, "kid": key.key_id})
+
+
+def verify_statement(keys: VerifyKeys, statement: str, *, type: str) -> bytes:
+    """The payload of a statement that one of `keys` signed. Raises TokenRefused."""
+    if statement.count(".") != 2:
+        raise TokenRefused("not a statement")
+    header = _part(statement.partition(".")[0])
+    if set(header) != _HEADER or header["alg"] != ALGORITHM or header["typ"] != type:
+        raise TokenRefused("not a statement of this type")
+    try:
+        payload: bytes = jwt.api_jws.decode(statement, keys.public_key(str(header["kid"])), algorithms=[ALGORITHM])
+    except (SignatureRefused, jwt.PyJWTError) as refused:
+        raise TokenRefused("not signed by a key known here") from refused
+    return payload
+
+
 def jwks(keys: VerifyKeys) -> dict[str, Any]:
     """The public keys as a JWK Set (RFC 7517, RFC 8037)."""
     return {

@@ -7,18 +7,21 @@ from redis.asyncio import Redis
 from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.keys import DataClass
-from gov_services.crypto.signing import SigningKey
+from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
-from gov_services.privacy.service import jobs
+from gov_services.privacy.routes import routes
+from gov_services.privacy.service import jobs, upkeep
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
 from gov_services.subgraph.events import Handler
 
 LOG_REVIEW = "log-upkeep"
 """Purpose of what this room does by itself."""
+CONSENT_UPKEEP = "consent-upkeep"
+"""Purpose of ending consents that have run out."""
 ERASURE = "erasure-in-rooms"
 """Purpose of knowing what an erasure must leave."""
 
@@ -30,6 +33,9 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
     )
     ports = PrivacyPorts(
         bundle_key=SigningKey.load(settings.secrets_directory, "bundle"),
+        receipt_key=SigningKey.load(settings.secrets_directory, "consent-receipt"),
+        receipt_keys=VerifyKeys.load(settings.secrets_directory, "consent-receipt"),
+        issuer=settings.public_url,
         trust=Trust.load(settings.secrets_directory, settings.log_origin),
         vocabulary=Vocabulary.from_sdl((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text()),
     )
@@ -47,5 +53,8 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
         jobs=(
             Job(jobs.TELL, LOG_REVIEW, 1.0, jobs.tell_of_disclosures),
             Job(jobs.FIND, LOG_REVIEW, 1.0, jobs.find),
+            Job(upkeep.END, CONSENT_UPKEEP, 60.0, upkeep.end_consents),
+            Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),
         ),
+        routes=routes,
     )

@@ -1,4 +1,4 @@
-"""The life of a proposal to narrow a purpose, as one table. Pure."""
+"""The lives of a proposal to narrow a purpose and of a request for consent, a table each. Pure."""
 
 from __future__ import annotations
 
@@ -45,3 +45,23 @@ def advance(state: NarrowingState, event: NarrowingEvent) -> NarrowingState:
         return TRANSITIONS[state, event]
     except KeyError:
         raise NarrowingDecided from None
+
+
+class RequestState(StrEnum):
+    """Where a party's request for consent stands."""
+
+    OPEN = "OPEN"
+    """Nobody has scanned its code yet."""
+    RECEIVED = "RECEIVED"
+    """A citizen has it, and may still put it off."""
+    GIVEN = "GIVEN"
+    REFUSED = "REFUSED"
+    LAPSED = "LAPSED"
+
+
+REQUEST_TRANSITIONS: dict[RequestState | None, frozenset[RequestState]] = {
+    None: frozenset({RequestState.OPEN, RequestState.RECEIVED}),
+    RequestState.OPEN: frozenset({RequestState.RECEIVED, RequestState.LAPSED}),
+    RequestState.RECEIVED: frozenset({RequestState.GIVEN, RequestState.REFUSED, RequestState.LAPSED}),
+}
+"""From where to where. The database refuses any other."""

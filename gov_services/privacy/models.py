@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, Uuid
+from sqlalchemy import TIMESTAMP, BigInteger, Boolean, Index, Integer, LargeBinary, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -92,6 +92,36 @@ class ErasureRow(Base):
     kept: Mapped[list[str]] = mapped_column(ARRAY(Text))
     kept_until: Mapped[list[dt.datetime]] = mapped_column(ARRAY(_MOMENT))
     """Of each of `kept`, in its order."""
+
+
+class ConsentRequestRow(Base):
+    """What a relying party asks consent for. Of nobody, until a citizen has scanned its code."""
+
+    __tablename__ = "consent_request"
+    __table_args__ = (
+        UniqueConstraint("code_digest"),
+        Index("ix_consent_request_citizen_id", "citizen_id", postgresql_where="state = 'RECEIVED'"),
+        Index("ix_consent_request_until", "until", postgresql_where="state IN ('OPEN', 'RECEIVED')"),
+        {"schema": "privacy"},
+    )
+
+    request_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    recipient: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str] = mapped_column(Text)
+    scope: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    days: Mapped[int] = mapped_column(Integer)
+    uses: Mapped[int | None] = mapped_column(Integer)
+    times: Mapped[int | None] = mapped_column(Integer)
+    per: Mapped[str | None] = mapped_column(Text)
+    keep_days: Mapped[int] = mapped_column(Integer)
+    code_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    citizen_id: Mapped[UUID | None] = mapped_column(_ID)
+    silent: Mapped[bool] = mapped_column(Boolean)
+    """Shown to nobody: the party asks on after a refusal, or for somebody whom it has no business to ask."""
+    state: Mapped[str] = mapped_column(Text)
+    consent_id: Mapped[UUID | None] = mapped_column(_ID)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    until: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
 
 class WatermarkRow(Base):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
-from gov_services.crypto.signing import SigningKey
+from gov_services.crypto.signing import SigningKey, VerifyKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,11 @@ class PrivacyPorts:
 
     bundle_key: SigningKey
     """Signs bundles of purposes."""
+    receipt_key: SigningKey
+    """Signs receipts of consents."""
+    receipt_keys: VerifyKeys
+    issuer: str
+    """Address under which the city is known; stands in what it signs."""
     trust: Trust
     """The log's name and public keys, for checking proofs before they are shown."""
     vocabulary: Vocabulary

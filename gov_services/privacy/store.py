@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from gov_services.consent.models import RelationRow
 from gov_services.kit.database import ReadSession, Session
 from gov_services.privacy.models import (
+    ConsentRequestRow,
     ErasureRow,
     FindingRow,
     HeldClassRow,
@@ -19,6 +20,9 @@ from gov_services.privacy.models import (
     SubjectRow,
     WatermarkRow,
 )
+
+MOST_REQUESTS = 50
+"""Requests for consent that are shown to a citizen at once."""
 
 
 async def save_subject(session: Session, *, citizen_id: UUID, tag: bytes, now: dt.datetime) -> None:
@@ -147,3 +151,55 @@ async def watermark_for_update(session: Session, *, job: str) -> int:
 async def advance_watermark(session: Session, *, job: str, seq: int) -> None:
     """The job has read up to and including `seq`."""
     await session.execute(update(WatermarkRow).where(WatermarkRow.job == job).values(seq=seq))
+
+
+async def request_by_code(session: Session, *, digest: bytes) -> ConsentRequestRow | None:
+    """The request for consent with that code, locked until the transaction ends."""
+    query = select(ConsentRequestRow).where(ConsentRequestRow.code_digest == digest).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def request_for_update(session: Session, *, request_id: UUID) -> ConsentRequestRow | None:
+    """The request, locked until the transaction ends."""
+    return await session.get(ConsentRequestRow, request_id, with_for_update=True)
+
+
+async def request(session: ReadSession, *, request_id: UUID) -> ConsentRequestRow | None:
+    """The request, as it stands."""
+    return await session.get(ConsentRequestRow, request_id)
+
+
+async def requests_of(session: ReadSession, *, citizen_id: UUID, now: dt.datetime) -> Sequence[ConsentRequestRow]:
+    """The requests that wait for a citizen's answer, oldest first."""
+    query = (
+        select(ConsentRequestRow)
+        .where(
+            ConsentRequestRow.citizen_id == citizen_id,
+            ConsentRequestRow.state == "RECEIVED",
+            ConsentRequestRow.silent.is_(False),
+            ConsentRequestRow.until > now,
+        )
+        .order_by(ConsentRequestRow.request_id)
+        .limit(MOST_REQUESTS)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def has_lapsed_requests(session: ReadSession, *, now: dt.datetime) -> bool:
+    """Whether there is a request whose time is over and that nobody has answered."""
+    query = select(ConsentRequestRow.request_id).where(
+        ConsentRequestRow.state.in_(("OPEN", "RECEIVED")), ConsentRequestRow.until <= now
+    )
+    return (await session.execute(query.limit(1))).scalar_one_or_none() is not None
+
+
+async def lapsed_requests(session: Session, *, now: dt.datetime, limit: int) -> Sequence[ConsentRequestRow]:
+    """Requests whose time is over and that nobody has answered, locked; those that others hold are left out."""
+    query = (
+        select(ConsentRequestRow)
+        .where(ConsentRequestRow.state.in_(("OPEN", "RECEIVED")), ConsentRequestRow.until <= now)
+        .order_by(ConsentRequestRow.until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.execute(query)).scalars().all()

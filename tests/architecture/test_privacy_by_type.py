@@ -32,6 +32,8 @@ NOT_BY_CITIZEN = {
     *("audit", "consent.bundle", "events", "keys.retired", "identity.staff", "identity.client", "permits.transition"),
     *("permits.service", "permits.officer", "payments.notification", "payments.transition"),
     *("privacy.narrowing", "privacy.finding", "privacy.watermark", "public"),
+    # Of nobody until a citizen scans its code.
+    "privacy.consent_request",
     # Directories: from a keyed digest, a token or a tag to a citizen.
     *("identity.directory", "identity.session", "privacy.subject"),
     # The public register names no citizen.

@@ -17,6 +17,8 @@ IS_ADULT = """query($representations: [_Any!]!) { _entities(representations: $re
   ... on Citizen { isAdult } } }"""
 LOOK_UP = seed_bundle().purposes["counter-lookup"]
 MOST = LOOK_UP.budget_hour
+DAY = dt.timedelta(days=1)
+DAY_S = 24 * 3600
 HOUR = dt.timedelta(hours=1)
 
 
@@ -53,7 +55,27 @@ async def test_no_hour_holds_more_than_the_budget_wherever_it_begins(town: Town)
     town.clock.advance(HOUR)
     assert await reserve(town, clerk, [f"f{number}" for number in range(MOST)])
     key = (await town.valkey.keys("budget:*"))[0]
-    assert 3600 <= await town.valkey.ttl(key) <= 7200
+    assert 30 * DAY_S <= await town.valkey.ttl(key) <= 60 * DAY_S
+
+
+async def test_a_day_and_a_month_have_budgets_of_their_own(town: Town) -> None:
+    clerk = town.staff("registrar")
+    asked = 0
+    while await reserve(town, clerk, [f"a{asked}"]):
+        asked += 1
+        town.clock.advance(dt.timedelta(minutes=6))  # ten in an hour, where twelve are allowed
+    assert asked == LOOK_UP.budget_day
+    assert await reserve(town, clerk, [f"a{asked - 1}"])  # who was asked about already counts once a day
+    day, month = asked, 1
+    while day == LOOK_UP.budget_day and month < 40:
+        town.clock.advance(DAY)
+        day = 0
+        while day < LOOK_UP.budget_day and await reserve(town, clerk, [f"{month}-{day}"]):
+            day += 1
+            asked += 1
+            town.clock.advance(dt.timedelta(minutes=6))
+        month += 1
+    assert asked == LOOK_UP.budget_month
 
 
 async def test_an_office_has_a_budget_beyond_those_of_its_members(town: Town) -> None:

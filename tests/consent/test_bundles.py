@@ -11,7 +11,8 @@ from town import Town
 
 from gov_services.consent import bundles
 from gov_services.consent.bundles import BundleRefused, Bundles
-from gov_services.consent.purposes import Bundle, Form, parse_bundle
+from gov_services.consent.purpose_files import parse_bundle
+from gov_services.consent.purposes import Bundle, Form
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 

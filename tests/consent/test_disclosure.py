@@ -110,7 +110,7 @@ async def change_consent(town: Town, actor: Actor, event: ConsentEvent) -> None:
             recipient="riverside-bank",
             event=event,
             scope=("Citizen.isAdult",),
-            notice_hash=purpose.notice_hash(),
+            notice_hash=purpose.notice_hash,
             made_by="citizen",
             now=town.clock.now(),
         )

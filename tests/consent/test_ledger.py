@@ -47,7 +47,7 @@ class Ledger:
             "recipient": "citizen-app",
             "event": event,
             "scope": scope,
-            "notice_hash": PURPOSE.notice_hash(),
+            "notice_hash": PURPOSE.notice_hash,
             "made_by": "citizen",
             "now": self.clock.now(),
             **changes,
@@ -183,17 +183,19 @@ async def test_every_word_of_a_revision_is_in_its_hash(consent: Ledger) -> None:
         if column.name in unhashed:
             continue
         before = getattr(row, column.name)
-        setattr(row, column.name, changed(before))
+        setattr(row, column.name, ANOTHER.get(column.name) if before is None else changed(before))
         assert revision_hash(row) != own, column.name
         setattr(row, column.name, before)
     assert revision_hash(row) == own
 
 
+ANOTHER = {"expires_at": dt.datetime(2027, 1, 1, tzinfo=dt.UTC), "uses": 1, "times": 1, "per": "day"}
+"""In the place of nothing."""
+
+
 def changed(value: Any) -> Any:
     """Another value of the kind."""
     match value:
-        case None:
-            return dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
         case UUID():
             return uuid4()
         case list():
@@ -208,9 +210,11 @@ def changed(value: Any) -> Any:
             return f"{value}x"
 
 
-def test_only_giving_makes_a_consent_that_stands() -> None:
-    for (_, event), state in TRANSITIONS.items():
-        assert (state in STANDING_FOR_NOTHING) == (event is not ConsentEvent.GIVE)
+def test_only_giving_makes_a_consent_that_stands_and_only_what_stood_goes_on() -> None:
+    for (before, event), state in TRANSITIONS.items():
+        gives = event is ConsentEvent.GIVE or (before, event) == (ConsentState.PAUSED, ConsentEvent.RESUME)
+        assert (state in STANDING_FOR_NOTHING) == (not gives)
+        assert state is not ConsentState.PAUSED or before in (ConsentState.GIVEN, ConsentState.RENEWED)
     assert {state for (_, event), state in TRANSITIONS.items() if event is ConsentEvent.WITHDRAW} == {
         ConsentState.WITHDRAWN
     }

@@ -24,7 +24,7 @@ from gov_services.consent.policy import (
     decide,
     require_collectable,
 )
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Purpose, Relation
+from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Party, Purpose, Relation
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.context import Call, Entrance, EntranceKind
 from gov_services.kit.errors import AssuranceTooLow, Forbidden, Refusal
@@ -46,7 +46,7 @@ def a_purpose(**changes: Any) -> Purpose:
         "basis": Basis.STATUTORY,
         "law": "x",
         "article": "x",
-        "agency": "x",
+        "controller": Party("x", {}, "x"),
         "notice_state": NoticeState.GIVEN,
         "grants": {"Citizen.name": Form.PLAIN, "Citizen.phone": Form.MASKED},
         "clients": frozenset({"counter", "citizen-app"}),
@@ -54,7 +54,6 @@ def a_purpose(**changes: Any) -> Purpose:
         "relations": frozenset({Relation.SELF}),
         "assurance": 0,
         "retention_days": 1,
-        "separate_consent": False,
         "ends_on": None,
         "needs_reason": False,
         "budget_hour": 10,

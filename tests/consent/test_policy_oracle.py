@@ -15,7 +15,8 @@ import cedarpy
 import pytest
 
 from gov_services.consent.policy import DISCLOSING, Consent, Declared, Facts, admit, decide
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Purpose, Relation
+from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Party, Purpose, Relation
+from gov_services.consent.terms import Terms
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import local_day
 from gov_services.kit.context import Call, Entrance, EntranceKind
@@ -30,7 +31,7 @@ CASES = (UUID(int=11), UUID(int=12))
 COORDINATES = tuple(f"Citizen.field{number}" for number in range(6))
 CLIENTS = ("citizen-app", "counter", "bank")
 ROLES = ("registrar", "officer")
-STATES = ("requested", "given", "renewed", "withdrawn", "expired", "refused")
+STATES = ("requested", "given", "given", "renewed", "paused", "withdrawn", "expired", "refused")
 TEXTS = {"zh-CN": "x", "en": "x"}
 
 
@@ -46,15 +47,15 @@ def a_purpose(chance: random.Random, code: str) -> Purpose:
         basis=chance.choice(tuple(Basis)),
         law="x",
         article="x",
-        agency="x",
+        controller=Party("x", TEXTS, "x"),
+        earlier_notices_until=chance.choice((None, None, dt.date(2026, 3, 1), dt.date(2026, 3, 2))),
         notice_state=NoticeState.GIVEN,
         grants={coordinate: chance.choice(tuple(Form)) for coordinate in some(chance, COORDINATES)},
         clients=some(chance, (*CLIENTS, "anonymous"), least=1),
         roles=some(chance, ROLES),
         relations=some(chance, tuple(Relation)),
         assurance=chance.randint(0, 3),
-        retention_days=1,
-        separate_consent=False,
+        retention_days=chance.choice((1, 30)),
         ends_on=chance.choice((None, None, dt.date(2026, 3, 1), dt.date(2026, 3, 2), dt.date(2026, 3, 3))),
         needs_reason=chance.random() < 0.3,
         budget_hour=0,
@@ -78,12 +79,14 @@ def a_call(chance: random.Random) -> Call:
     return Call(actor, entrance, NOW, "request", reason=chance.choice((None, "", "a reason")))
 
 
-def some_facts(chance: random.Random) -> Facts:
+def some_facts(chance: random.Random, hashes: tuple[bytes, ...]) -> Facts:
     consent = Consent(
         revision_id=UUID(int=5),
         state=chance.choice(STATES),
         scope={coordinate: chance.choice(DISCLOSING) for coordinate in some(chance, COORDINATES)},
-        notice_hash=b"",
+        notice_hash=chance.choice((*hashes, b"of an earlier notice")),
+        terms=chance.choice((None, Terms(keep_days=7), Terms(keep_days=30))),
+        spent=chance.random() < 0.15,
         expires_at=chance.choice((None, NOW, NOW - dt.timedelta(1), NOW + dt.timedelta(1))),
     )
     held = (Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS)
@@ -114,8 +117,14 @@ def in_cedar(purpose: Purpose) -> str:
         conditions.append(f"context.today <= {purpose.ends_on.toordinal()}")
     stands = (
         'context has consentState && ["given", "renewed"].contains(context.consentState) && '
-        "(!(context has consentEnds) || context.now < context.consentEnds)"
+        "(!(context has consentEnds) || context.now < context.consentEnds) && !context.spent && "
+        f"(!(context has keepDays) || {purpose.retention_days} <= context.keepDays)"
     )
+    if purpose.earlier_notices_until is not None:
+        stands += (
+            f' && (context.notice == "{purpose.notice_hash.hex()}" '
+            f"|| context.today <= {purpose.earlier_notices_until.toordinal()})"
+        )
     ways = ["false"]
     for relation in purpose.relations:
         if relation is Relation.SELF:
@@ -186,6 +195,10 @@ def context_of(call: Call, facts: Facts, case_id: UUID | None, presented: bool) 
         heard["case"] = str(case_id)
     if consent is not None:
         heard["consentState"] = consent.state
+        heard["spent"] = consent.spent
+        heard["notice"] = consent.notice_hash.hex()
+        if consent.terms is not None:
+            heard["keepDays"] = consent.terms.keep_days
         if consent.expires_at is not None:
             heard["consentEnds"] = int(consent.expires_at.timestamp())
     return heard
@@ -234,7 +247,9 @@ def test_cedar_decides_the_same_on_random_requests(requests: int) -> None:
         bundle = Bundle(version=1, purposes=purposes, body=b"{}")
         policies = "\n".join(in_cedar(one) for one in purposes.values())
         for _ in range(TO_A_BUNDLE):
-            call, facts = a_call(chance), some_facts(chance)
+            call = a_call(chance)
+            told = purposes.get(call.purpose)
+            facts = some_facts(chance, (told.notice_hash,) * 3 if told else ())
             case_id, presented = chance.choice((None, *CASES)), chance.random() < 0.3
             heard = context_of(call, facts, case_id, presented)
             mine = ours(bundle, call, facts, case_id, presented)

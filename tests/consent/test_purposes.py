@@ -9,15 +9,9 @@ from typing import Any
 import pytest
 
 from gov_services.cli.documents import seed_bundle
-from gov_services.consent.purposes import (
-    Basis,
-    Form,
-    PurposeRefused,
-    Relation,
-    load_seed,
-    parse_bundle,
-    signed_text,
-)
+from gov_services.consent.purpose_files import load_seed, parse_bundle
+from gov_services.consent.purposes import FORMAT, Basis, Form, Relation, signed_text
+from gov_services.consent.tables import PurposeRefused
 from gov_services.kit.canonical import canonical_json
 
 TEXTS = {"zh-CN": "告知", "en": "notice"}
@@ -27,7 +21,7 @@ LAWFUL: dict[str, Any] = {
     "basis": "STATUTORY",
     "law": "中华人民共和国个人信息保护法",
     "article": "第十三条",
-    "agency": "示例市数据局",
+    "controller": "data-bureau",
     "notice_state": "given",
     "grants": {"Citizen.name": "PLAIN", "Citizen.phone": "MASKED"},
     "clients": ["counter"],
@@ -35,17 +29,36 @@ LAWFUL: dict[str, Any] = {
     "relations": ["officer"],
     "assurance": 0,
     "retention_days": 30,
-    "separate_consent": False,
+    "separate": [],
+    "automated": False,
+    "consent_days": 365,
+    "uses": 0,
+    "times": 0,
+    "per": "",
+    "warned": [],
+    "necessity": {},
+    "impact": {},
+    "notice_due": "",
+    "earlier_notices_until": "",
     "ends_on": "",
     "needs_reason": False,
     "budget_hour": 0,
+    "budget_day": 0,
+    "budget_month": 0,
 }
+
+
+PARTIES: dict[str, Any] = {
+    "data-bureau": {"name": TEXTS, "contact": "bureau@city.example"},
+    "bank": {"name": TEXTS, "contact": "bank@bank.example"},
+}
+EMPTY: dict[str, Any] = {"v": FORMAT, "version": 7, "parties": PARTIES, "purposes": {}, "assessments": {}}
 
 
 def a_bundle(**changes: Any) -> bytes:
     """The body of a bundle of one purpose; a change to None leaves the item out."""
     purpose = {name: value for name, value in {**LAWFUL, **changes}.items() if value is not None}
-    return canonical_json({"v": "gov-purposes/1", "version": 7, "purposes": {"work": purpose}})
+    return canonical_json({**EMPTY, "purposes": {"work": purpose}})
 
 
 def test_a_lawful_purpose_is_read_as_it_was_written() -> None:
@@ -65,10 +78,10 @@ def test_a_lawful_purpose_is_read_as_it_was_written() -> None:
         *(
             (
                 {"basis": basis, name: "", "ends_on": "2026-12-31"},
-                "a basis without consent names law, article and agency",
+                "a basis without consent names law and article",
             )
             for basis in ("CONTRACT", "STATUTORY", "LEGAL_OBLIGATION", "EMERGENCY")
-            for name in ("law", "article", "agency")
+            for name in ("law", "article")
         ),
         ({"basis": "EMERGENCY"}, "an emergency has an end"),
         ({"basis": "VITAL"}, "'VITAL' is not a valid Basis"),
@@ -94,7 +107,8 @@ def test_a_lawful_purpose_is_read_as_it_was_written() -> None:
         ({"title": {**TEXTS, "en": 1}}, "`title.en` is str"),
         ({"basis": 1}, "`basis` is str"),
         ({"law": ["x"]}, "`law` is str"),
-        ({"agency": 1}, "`agency` is str"),
+        ({"controller": 1}, "`controller` is str"),
+        ({"controller": "nobody"}, "its controller 'nobody' is no party"),
         ({"notice_state": []}, "`notice_state` is str"),
         ({"grants": ["Citizen.name"]}, "`grants` is dict"),
         ({"grants": {"Citizen.name": ["PLAIN"]}}, "`grants.Citizen.name` is str"),
@@ -105,7 +119,21 @@ def test_a_lawful_purpose_is_read_as_it_was_written() -> None:
         ({"relations": [["self"]]}, "`relations` holds str"),
         ({"assurance": "3"}, "`assurance` is int"),
         ({"retention_days": True}, "`retention_days` is int"),
-        ({"separate_consent": 1}, "`separate_consent` is bool"),
+        ({"separate": "sensitive"}, "`separate` is list"),
+        ({"separate": ["all"], "basis": "CONSENT"}, "'all' is not a valid Separate"),
+        ({"separate": ["sensitive"]}, "separate consent is asked for where consent is the basis"),
+        ({"basis": "CONSENT", "clients": ["bank"]}, "passing on to bank needs separate consent"),
+        ({"uses": -1}, "a frequency is so many times per period"),
+        ({"times": 3}, "a frequency is so many times per period"),
+        ({"per": "day"}, "a frequency is so many times per period"),
+        ({"per": "year", "times": 1}, "'year' is not a valid Period"),
+        ({"consent_days": 0}, "a consent lasts 365 days at most"),
+        ({"consent_days": 366}, "a consent lasts 365 days at most"),
+        ({"warned": ["Citizen.birthDate"]}, "it warns of Citizen.birthDate, not granted"),
+        ({"notice_state": "deferred"}, "only in an emergency a notice is deferred"),
+        ({"notice_due": "2026-12-31"}, "only in an emergency a notice is deferred"),
+        ({"automated": 1}, "`automated` is bool"),
+        ({"necessity": "x"}, "`necessity` is dict"),
         ({"needs_reason": "false"}, "`needs_reason` is bool"),
         ({"ends_on": 20261231}, "`ends_on` is str"),
         ({"budget_hour": "12"}, "`budget_hour` is int"),
@@ -121,7 +149,7 @@ def test_a_purpose_that_lacks_what_it_needs_is_refused_by_name(changes: dict[str
 @pytest.mark.parametrize(
     "changes",
     [
-        {"basis": "CONSENT", "law": "", "article": "", "agency": ""},
+        {"basis": "CONSENT", "law": "", "article": ""},
         {"basis": "EMERGENCY", "ends_on": "2026-12-31"},
         {"relations": [], "grants": {"Citizen.nationalId": "PREDICATE", "RegisterInput.name": "COLLECT"}},
         {"relations": ["verifier"], "budget_hour": 12},
@@ -138,14 +166,14 @@ def test_what_the_law_asks_of_others_is_not_asked_of_these(changes: dict[str, An
         (a_bundle() + b" ", "not in canonical form"),
         (a_bundle(roles=["b", "a"]), "not in canonical form"),
         (a_bundle(assurance=None), "not in canonical form"),
-        (a_bundle().replace(b"gov-purposes/1", b"gov-purposes/2"), "not a bundle of purposes, version 1"),
-        (b"{}", "not a bundle of purposes, version 1"),
-        (b"[]", "not a bundle of purposes, version 1"),
-        (b"\xff", "not a bundle of purposes, version 1"),
-        (canonical_json({"v": "gov-purposes/1", "version": "7", "purposes": {}}), "`version` is int"),
-        (canonical_json({"v": "gov-purposes/1", "version": 7, "purposes": []}), "`purposes` is dict"),
-        (canonical_json({"v": "gov-purposes/1", "version": 7}), "'purposes'"),
-        (canonical_json({"v": "gov-purposes/1", "version": 7, "purposes": {}, "more": 1}), "`more` is no key of it"),
+        (a_bundle().replace(b"gov-purposes/2", b"gov-purposes/1"), "not a bundle of purposes of the format"),
+        (b"{}", "not a bundle of purposes of the format"),
+        (b"[]", "not a bundle of purposes of the format"),
+        (b"\xff", "not a bundle of purposes of the format"),
+        (canonical_json({**EMPTY, "version": "7"}), "`version` is int"),
+        (canonical_json({**EMPTY, "purposes": []}), "`purposes` is dict"),
+        (canonical_json({"v": FORMAT, "version": 7}), "'purposes'"),
+        (canonical_json({**EMPTY, "more": 1}), "`more` is no key of it"),
     ],
 )
 def test_a_bundle_has_one_text_and_no_other(body: bytes, said: str) -> None:
@@ -184,7 +212,7 @@ def test_a_narrowed_bundle_is_the_next_version_and_differs_in_that_one_grant() -
 
 def test_a_notice_is_another_when_any_of_what_was_told_is() -> None:
     hashes = {
-        parse_bundle(a_bundle(**changes)).purposes["work"].notice_hash()
+        parse_bundle(a_bundle(**changes)).purposes["work"].notice_hash
         for changes in (
             {},
             {"title": {**TEXTS, "en": "other"}},
@@ -196,11 +224,13 @@ def test_a_notice_is_another_when_any_of_what_was_told_is() -> None:
     }
     assert len(hashes) == 6
     same = parse_bundle(a_bundle(roles=["supervisor"])).purposes["work"]
-    assert same.notice_hash() in hashes
+    assert same.notice_hash in hashes
 
 
 def test_the_reviewed_file_names_the_purpose_that_is_not_lawful() -> None:
-    text = 'version = 1\n[purpose.work]\ntitle = { "zh-CN" = "x", en = "x" }\nbasis = "CONSENT"\n'
+    text = 'version = 1\n[party.x]\nname = { "zh-CN" = "x", en = "x" }\ncontact = "x"\n'
+    text += '[purpose.work]\ncontroller = "x"\nclients = ["counter"]\nbasis = "CONSENT"\n'
+    text += 'title = { "zh-CN" = "x", en = "x" }\n'
     with pytest.raises(PurposeRefused, match="work: it lacks 'notice'"):
         load_seed(text)
 
@@ -224,8 +254,9 @@ def test_a_file_that_cannot_be_meant_is_refused_whole(text: str, said: str) -> N
 
 def test_an_end_may_be_written_as_toml_writes_a_day() -> None:
     written = {**LAWFUL, "basis": "EMERGENCY", "ends_on": "ENDS"}
+    party = f"[party.data-bureau]\nname = {_toml(TEXTS)}\ncontact = 'x'"
     lines = "\n".join(f"{name} = {_toml(value)}" for name, value in written.items())
-    seed = load_seed(f"version = 1\n[purpose.work]\n{lines}\n".replace('"ENDS"', "2026-12-31"))
+    seed = load_seed(f"version = 1\n{party}\n[purpose.work]\n{lines}\n".replace('"ENDS"', "2026-12-31"))
 
     assert seed.purposes["work"].ends_on == dt.date(2026, 12, 31)
 

@@ -10,7 +10,8 @@ from town import Town, sample_number
 
 from gov_services.audit.entry import EntryKind
 from gov_services.consent import bundles
-from gov_services.consent.purposes import Form, _bundle
+from gov_services.consent.bundles import next_bundle
+from gov_services.consent.purposes import Form
 from gov_services.identity.service.citizens import PHONE_REPLACED_TEXT
 from gov_services.kit.actor import Actor
 
@@ -30,7 +31,7 @@ async def grant_the_old_number(town: Town) -> None:
         wider = replace(purpose, grants={**purpose.grants, "Citizen.phone": Form.PLAIN})
         await bundles.publish(
             session,
-            _bundle(bundle.version + 1, {**bundle.purposes, "lost-phone": wider}),
+            next_bundle(bundle, {**bundle.purposes, "lost-phone": wider}),
             key=town.signing_key("bundle"),
             proposed_by="one",
             approved_by="another",
@@ -48,7 +49,7 @@ async def narrow_it_away(town: Town) -> None:
         grants = {name: form for name, form in purpose.grants.items() if name != "Citizen.phone"}
         await bundles.publish(
             session,
-            _bundle(bundle.version + 1, {**bundle.purposes, "lost-phone": replace(purpose, grants=grants)}),
+            next_bundle(bundle, {**bundle.purposes, "lost-phone": replace(purpose, grants=grants)}),
             key=town.signing_key("bundle"),
             proposed_by="one",
             approved_by="another",

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text as sql
 from town import Town
 
-from gov_services.consent.purposes import Form, load_seed
+from gov_services.consent.purpose_files import load_seed
+from gov_services.consent.purposes import Form
 from gov_services.identity.labels import called, load_labels
 from gov_services.identity.service.messages import TEMPLATES, Names, text_of
 from gov_services.kit.errors import LOCALES

@@ -58,6 +58,8 @@ VICTIMS: Mapping[str, str] = {
     "Query.accessProof.entryId": "entry",
     "Query.logEntryProof.entryId": "entry",
     "Query.consentedCitizen.reference": "consent",
+    "Query.consentReceipt.consentId": "consent",
+    "Query.consentRequest.id": "nothing",
     **{
         f"{name}Input.applicationId": "application"
         for name in (
@@ -79,6 +81,10 @@ VICTIMS: Mapping[str, str] = {
     "ApproveRefundInput.refundId": "nothing",
     "RejectRefundInput.refundId": "nothing",
     "WithdrawConsentInput.consentId": "consent",
+    "ConsentInput.consentId": "consent",
+    "OpenConsentRequestInput.reference": "consent",
+    "AnswerConsentRequestInput.requestId": "nothing",
+    "ConsentRequestInput.requestId": "nothing",
     "DecideNarrowingInput.narrowingId": "nothing",
 }
 """Every coordinate that takes an id → what of the victim's it is asked with. A new one is to be added here."""
@@ -89,6 +95,12 @@ BY_DESIGN: Mapping[tuple[str, str], str] = {
     ("compliance", "logEntryProof"): "compliance officers read the log; their reading is logged",
 }
 """Where a stranger's question is what the field is for. Ids of nothing are asked all the same."""
+
+ELSEWHERE: Mapping[tuple[str, str], str] = {
+    ("riverside-bank", "openConsentRequest"): "answers alike whomever it points at, and keeps a request: "
+    "tests/privacy/test_consent_requests.py",
+}
+"""What is shown by a test of its own, since it is answered by a success."""
 
 PERSONAL_STATE = ("identity", "permits", "payments", "healthcode", "consent", "privacy", "keys")
 """Schemas in which a refused question changes nothing."""
@@ -135,7 +147,7 @@ async def test_strangers_learn_and_change_nothing_whatever_the_id(settings: Sett
         try:
             await quiet(connection)
             for case, stranger in itertools.product(cases, strangers):
-                if stranger.client != case.client:
+                if stranger.client != case.client or (case.client, case.field) in ELSEWHERE:
                     continue
                 before = await state_of(connection)
                 values = [NOTHING, MALFORMED]

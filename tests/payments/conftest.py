@@ -18,7 +18,7 @@ from payment_city import CHANNEL_URL, CITY_URL, City
 from redis.asyncio import Redis
 
 from gov_services.consent import bundles
-from gov_services.consent.purposes import load_seed
+from gov_services.consent.purpose_files import load_seed
 from gov_services.crypto.signing import SigningKey
 from gov_services.devstack.payment_channel_http import PaymentChannel
 from gov_services.devstack.payment_channel_keys import ChannelKeys, load_channel_keys, make_keys

@@ -10,7 +10,7 @@ import pytest
 from payment_city import City, citizen, officer
 
 from gov_services.consent import bundles
-from gov_services.consent.purposes import load_seed
+from gov_services.consent.purpose_files import load_seed
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey
 from gov_services.kit.settings import PROJECT_ROOT

@@ -81,6 +81,7 @@ class Town:
         reason: str | None = None,
         locale: str = "en",
         registered: bool = False,
+        request_id: str | None = None,
     ) -> dict[str, Any]:
         """Ask a subgraph under `purpose`, ad hoc or by a document that is `registered`; the whole answer."""
         now = self.clock.now()
@@ -98,7 +99,7 @@ class Town:
             case_id=case,
             reason=reason,
             locale=locale,
-            request_id=str(new_id(now)),
+            request_id=request_id or str(new_id(now)),
             adhoc_purpose=None if registered else purpose,
         )
         token = sign_token(self.signing_key("assertion"), assertion.claims(), type=TYPE)

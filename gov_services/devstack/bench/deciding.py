@@ -8,7 +8,7 @@ import time
 from uuid import uuid4
 
 from gov_services.consent.policy import DISCLOSING, Consent, Declared, Facts, admit, decide
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Purpose, Relation
+from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Party, Purpose, Relation
 from gov_services.kit.actor import Actor, ActorKind
 from gov_services.kit.context import Call, Entrance, EntranceKind
 
@@ -53,7 +53,7 @@ def _purpose(grants: dict[str, Form]) -> Purpose:
         basis=Basis.CONSENT,
         law="",
         article="",
-        agency="",
+        controller=Party("bureau", {}, ""),
         notice_state=NoticeState.GIVEN,
         grants=grants,
         clients=frozenset({"west-bank"}),
@@ -61,7 +61,6 @@ def _purpose(grants: dict[str, Form]) -> Purpose:
         relations=frozenset({Relation.CONSENTED}),
         assurance=1,
         retention_days=1,
-        separate_consent=False,
         ends_on=None,
         needs_reason=True,
         budget_hour=10,

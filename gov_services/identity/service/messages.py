@@ -42,6 +42,14 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": "Your phone number was replaced at a counter. If that was not you, tell us at once.",
     },
     "consent.changed": {"zh-CN": "您的授权已变更。", "en": "One of your consents has changed."},
+    "consent.requested": {
+        "zh-CN": "${recipient} 请求您授权:“${purpose}”。您可以同意、拒绝或稍后再答。",
+        "en": "${recipient} asks for your consent: “${purpose}”. You may agree, refuse, or answer later.",
+    },
+    "consent.ended": {
+        "zh-CN": "您给 ${recipient} 的授权“${purpose}”已到期或由机构终止。",
+        "en": "Your consent for ${recipient}, “${purpose}”, has run out or was ended by the agency.",
+    },
     "erasure.done": {"zh-CN": "您的信息已删除。", "en": "Your data was erased."},
 }
 """By code. A code that is not here is shown as it is, so that no message is lost."""

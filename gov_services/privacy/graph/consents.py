@@ -11,45 +11,22 @@ import strawberry
 from strawberry.federation.schema_directives import Key
 from strawberry.federation.types import FieldSet
 
+from gov_services.consent.ledger import terms_of
 from gov_services.consent.models import RevisionRow, StandingRow
-from gov_services.consent.purposes import Basis, Form
+from gov_services.consent.terms import Period
 from gov_services.kit.ids import parse_id
+from gov_services.privacy.graph.notices import ConsentTerms, Notice, notice_as_shown, terms_as_shown
 from gov_services.privacy.graph.pages import After, First, page_of, rows_after
+from gov_services.privacy.graph.requests import asked
 from gov_services.privacy.service import consents
 from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
     context_of,
     page_size,
-    register_enum,
     user_errors,
 )
 from gov_services.subgraph.unit_of_work import Outcome, commit
-
-register_enum(
-    Form,
-    name="FieldForm",
-    description="How much of a field a purpose gives.",
-    values={
-        Form.PLAIN: "The value.",
-        Form.MASKED: "The value, masked.",
-        Form.DERIVED: "An answer computed from it.",
-        Form.PREDICATE: "Looked up by, and not shown.",
-        Form.COLLECT: "Taken in.",
-    },
-)
-register_enum(
-    Basis,
-    name="LegalBasis",
-    description="Legal basis of processing (PIPL 13).",
-    values={
-        Basis.CONSENT: "The person agreed.",
-        Basis.CONTRACT: "Needed for what the person asked for.",
-        Basis.STATUTORY: "Needed for a duty that a law sets an agency.",
-        Basis.LEGAL_OBLIGATION: "A law obliges us to.",
-        Basis.EMERGENCY: "A public emergency, with an end.",
-    },
-)
 
 
 @strawberry.enum(description="Where a consent stands.")
@@ -64,6 +41,7 @@ class ConsentState(Enum):
     WITHDRAWN = strawberry.enum_value("withdrawn", description="Withdrawn by the citizen.")
     REVOKED = strawberry.enum_value("revoked", description="Ended by the agency.")
     RENEWED = strawberry.enum_value("renewed", description="Given again.")
+    PAUSED = strawberry.enum_value("paused", description="Held up by the citizen, until they let it go on.")
 
 
 @strawberry.federation.type(
@@ -75,32 +53,6 @@ class CitizenReference:
     """Only the id, for federation."""
 
     id: strawberry.ID = strawberry.field(description="Opaque id.")
-
-
-@strawberry.type(description="A field that a purpose covers.")
-class CoveredField:
-    """One line of a notice."""
-
-    coordinate: str = strawberry.field(description="Schema coordinate, `Type.field`.")
-    form: Form = strawberry.field(description="In which form it leaves, or that it is collected.")
-
-
-@strawberry.type(description="What a person is told before they consent.")
-class Notice:
-    """A purpose in force, in words (PIPL 17, 30)."""
-
-    purpose: str = strawberry.field(description="Code of the purpose.")
-    title: str = strawberry.field(description="What it is called, in the language asked for.")
-    text: str = strawberry.field(description="Who, what, why, how long, and which rights.")
-    basis: Basis = strawberry.field(description="Legal basis.")
-    law: str = strawberry.field(description="The law, where consent is not the basis.")
-    article: str = strawberry.field(description="Article of that law.")
-    agency: str = strawberry.field(description="The agency that answers for it.")
-    fields: list[CoveredField] = strawberry.field(description="What it covers, field by field.")
-    recipients: list[str] = strawberry.field(description="Clients that act under it.")
-    retention_days: int = strawberry.field(description="How long what is taken is kept.")
-    separate_consent: bool = strawberry.field(description="Whether it needs consent of its own (PIPL 29).")
-    notice_hash: str = strawberry.field(description="What a consent is pinned to; pass it on when consenting.")
 
 
 @strawberry.type(description="A consent of the citizen who asks, as it stands.")
@@ -115,6 +67,7 @@ class Consent:
     revision: int = strawberry.field(description="How often it has changed.")
     revision_hash: str = strawberry.field(description="Hash of the last revision, over all before it.")
     expires_at: dt.datetime | None = strawberry.field(description="When it ends by itself.")
+    terms: ConsentTerms | None = strawberry.field(description="How often it may be read under, and how long kept.")
 
 
 @strawberry.type(description="One consent of a page.")
@@ -144,6 +97,9 @@ class GiveConsentInput:
         default=None, description="Coordinates, some of the notice's; all when left out."
     )
     days: int = strawberry.field(default=365, description="For how many days, 365 at most.")
+    uses: int | None = strawberry.field(default=None, description="Most readings in all; 1 is one-time.")
+    times: int | None = strawberry.field(default=None, description="Most readings per period.")
+    per: Period | None = strawberry.field(default=None, description="That period.")
 
 
 @strawberry.input(description="A consent to refuse.")
@@ -152,6 +108,13 @@ class RefuseConsentInput:
 
     purpose: str = strawberry.field(description="Code of the purpose.")
     recipient: str = strawberry.field(description="Client that asked for it.")
+
+
+@strawberry.input(description="A consent to hold up, or to let go on.")
+class ConsentInput:
+    """Which one."""
+
+    consent_id: strawberry.ID = strawberry.field(description="Id of the consent.")
 
 
 @strawberry.input(description="A consent to withdraw.")
@@ -187,6 +150,7 @@ def consent_of(row: StandingRow) -> Consent:
         revision=row.number,
         revision_hash=row.head.hex(),
         expires_at=row.expires_at,
+        terms=terms_as_shown(terms) if (terms := terms_of(row)) else None,
     )
 
 
@@ -209,22 +173,16 @@ class ConsentQuery:
     ) -> Notice:
         """Shown before a consent is asked for."""
         ctx = context_of(info)
-        found = await consents.read_notice(ctx, purpose=purpose)
-        item, locale = found.purpose, ctx.call.locale
-        return Notice(
-            purpose=item.code,
-            title=item.title[locale],
-            text=item.notice[locale],
-            basis=item.basis,
-            law=item.law,
-            article=item.article,
-            agency=item.agency,
-            fields=[CoveredField(coordinate=name, form=form) for name, form in found.fields],
-            recipients=sorted(item.clients),
-            retention_days=item.retention_days,
-            separate_consent=item.separate_consent,
-            notice_hash=item.notice_hash().hex(),
-        )
+        return notice_as_shown(await consents.read_notice(ctx, purpose=purpose), ctx.call.locale)
+
+    @strawberry.field(description="A signed receipt of a consent of the citizen who asks: a JWS, to be kept.")
+    async def consent_receipt(
+        self,
+        info: strawberry.Info,
+        consent_id: Annotated[strawberry.ID, strawberry.argument(description="Id of the consent.")],
+    ) -> str:
+        """Checked with the keys at /.well-known/consent-receipt-keys.json."""
+        return await consents.make_receipt(context_of(info), consent_id=parse_id(consent_id))
 
     @strawberry.field(description="The consents of the citizen who asks: one a purpose and recipient.")
     async def consents(
@@ -275,6 +233,7 @@ class ConsentMutation:
             notice_hash=_hash(input.notice_hash),
             scope=input.scope,
             days=input.days,
+            terms=asked(input.uses, input.times, input.per),
         )
         return payload_of(outcome, info)
 
@@ -298,6 +257,26 @@ class ConsentMutation:
     ) -> ConsentPayload:
         """No reason is asked."""
         outcome = await commit(context_of(info), consents.withdraw_consent, consent_id=parse_id(input.consent_id))
+        return payload_of(outcome, info)
+
+    @strawberry.mutation(description="Hold a consent up; nothing is read under it until it goes on.")
+    async def pause_consent(
+        self,
+        info: strawberry.Info,
+        input: Annotated[ConsentInput, strawberry.argument(description="What it takes.")],
+    ) -> ConsentPayload:
+        """Binds the next read, as withdrawing does."""
+        outcome = await commit(context_of(info), consents.pause_consent, consent_id=parse_id(input.consent_id))
+        return payload_of(outcome, info)
+
+    @strawberry.mutation(description="Let a paused consent go on, as it was given.")
+    async def resume_consent(
+        self,
+        info: strawberry.Info,
+        input: Annotated[ConsentInput, strawberry.argument(description="What it takes.")],
+    ) -> ConsentPayload:
+        """Same fields, same terms, same end."""
+        outcome = await commit(context_of(info), consents.resume_consent, consent_id=parse_id(input.consent_id))
         return payload_of(outcome, info)
 
 

@@ -9,17 +9,18 @@ import strawberry
 from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
 from gov_services.privacy.graph.erasure import ErasureMutation
 from gov_services.privacy.graph.history import HistoryQuery
+from gov_services.privacy.graph.requests import RequestMutation, RequestQuery
 from gov_services.privacy.graph.review import ReviewMutation, ReviewQuery
 from gov_services.subgraph.schema import Schema, build_schema
 
 
 @strawberry.type(name="Query", description="Questions.")
-class Query(ConsentQuery, HistoryQuery, ReviewQuery):
+class Query(ConsentQuery, RequestQuery, HistoryQuery, ReviewQuery):
     """All root fields of the subgraph."""
 
 
 @strawberry.type(name="Mutation", description="Changes: one a document, each with an input and a payload.")
-class Mutation(ConsentMutation, ReviewMutation, ErasureMutation):
+class Mutation(ConsentMutation, RequestMutation, ReviewMutation, ErasureMutation):
     """All changes of the subgraph."""
 
 

@@ -12,16 +12,18 @@ from gov_services.consent import ledger
 from gov_services.consent import store as consent_store
 from gov_services.consent.disclosure import ConsentRequired
 from gov_services.consent.disclosures import Subject
-from gov_services.consent.lifecycle import ConsentEvent
+from gov_services.consent.lifecycle import STANDS, ConsentEvent
 from gov_services.consent.models import RevisionRow, StandingRow
+from gov_services.consent.notices import Items, items_of
 from gov_services.consent.policy import Unrelated, admit
+from gov_services.consent.purpose_files import parse_bundle
 from gov_services.consent.purposes import Basis, Bundle, Form, Purpose
+from gov_services.consent.receipts import record_of, sign_receipt
+from gov_services.consent.terms import Frequency, Terms
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.errors import Forbidden, NotFound, UserError
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext, WriteContext
-
-LONGEST_CONSENT = dt.timedelta(days=365)
 
 
 class PurposeNotForConsent(UserError):
@@ -44,12 +46,30 @@ class ScopeTooWide(UserError):
     }
 
 
+class TermsTooWide(UserError):
+    """More readings, or more often, than the purpose allows."""
+
+    code = "TERMS_TOO_WIDE"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "次数或频率超出该用途允许的范围。",
+        "en": "That is more readings, or more often, than the purpose allows.",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Terms as somebody states them; what is left out is as wide as it may be."""
+
+    uses: int | None = None
+    frequency: Frequency | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What a person is told before they decide (PIPL 17, 30)."""
 
     purpose: Purpose
-    bundle_version: int
+    items: Items
 
     @property
     def fields(self) -> list[tuple[str, Form]]:
@@ -69,7 +89,7 @@ async def read_notice(ctx: ReadContext[PrivacyPorts], *, purpose: str) -> Notice
     found = bundle.purposes.get(purpose)
     if found is None:
         raise NotFound
-    return Notice(found, bundle.version)
+    return Notice(found, items_of(found, ctx.ports.vocabulary, ctx.call.locale))
 
 
 async def list_consents(ctx: ReadContext[PrivacyPorts]) -> Sequence[StandingRow]:
@@ -96,36 +116,79 @@ async def give_consent(
     notice_hash: bytes,
     scope: Collection[str] | None,
     days: int,
+    terms: Asked,
 ) -> RevisionRow:
-    """Consent to a purpose for one recipient, for so many days. Raises NoticeChanged, ScopeTooWide and others."""
-    granted = _for_consent(ctx.bundle, purpose, recipient)
-    covered = frozenset(_consentable(granted))
-    wanted = covered if scope is None else frozenset(scope)
-    if not wanted or not wanted <= covered:
-        raise ScopeTooWide(field="input.scope")
-    expires_at = ctx.now + min(dt.timedelta(days=max(1, days)), LONGEST_CONSENT)
-    return await _append(
-        ctx, granted, recipient, ConsentEvent.GIVE, scope=wanted, notice_hash=notice_hash, expires_at=expires_at
+    """Consent to a purpose for one recipient, for so many days. Raises NoticeChanged, ScopeTooWide, TermsTooWide."""
+    granted = for_consent(ctx.bundle, purpose, recipient)
+    wanted = scope_within(granted, scope)
+    bounded = terms_within(granted, terms)
+    return await append(
+        ctx,
+        granted,
+        recipient,
+        ConsentEvent.GIVE,
+        citizen_id=ctx.citizen_id(),
+        scope=wanted,
+        notice_hash=notice_hash,
+        expires_at=ctx.now + dt.timedelta(days=min(max(1, days), granted.consent_days)),
+        terms=bounded,
     )
 
 
 async def refuse_consent(ctx: WriteContext[PrivacyPorts], *, purpose: str, recipient: str) -> RevisionRow:
     """Say no to what was requested; it is not asked again."""
-    granted = _for_consent(ctx.bundle, purpose, recipient)
-    return await _append(ctx, granted, recipient, ConsentEvent.REFUSE, scope=(), notice_hash=granted.notice_hash())
+    granted = for_consent(ctx.bundle, purpose, recipient)
+    citizen_id = ctx.citizen_id()
+    return await append(
+        ctx, granted, recipient, ConsentEvent.REFUSE, citizen_id=citizen_id, notice_hash=granted.notice_hash
+    )
 
 
 async def withdraw_consent(ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None) -> RevisionRow:
     """Withdraw a consent: no reason asked, binding on the next read (PIPL 15). Raises NotFound."""
-    citizen_id = ctx.citizen_id()
-    standing = await consent_store.consents_of(ctx.session, citizen_id=citizen_id)
+    return await _change(ctx, consent_id, ConsentEvent.WITHDRAW)
+
+
+async def pause_consent(ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None) -> RevisionRow:
+    """Hold a consent up; nothing is read under it until it goes on. Raises NotFound, IllegalConsentChange."""
+    return await _change(ctx, consent_id, ConsentEvent.PAUSE)
+
+
+async def resume_consent(ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None) -> RevisionRow:
+    """Let a paused consent go on, exactly as it was given. Raises NotFound, IllegalConsentChange."""
+    return await _change(ctx, consent_id, ConsentEvent.RESUME)
+
+
+async def make_receipt(ctx: ReadContext[PrivacyPorts], *, consent_id: UUID | None) -> str:
+    """A signed receipt of one's own consent, with all that became of it. Raises NotFound."""
+    row = await read_consent(ctx, consent_id=consent_id)
+    async with ctx.reading() as session:
+        revisions = await consent_store.revisions_of(
+            session, citizen_id=row.citizen_id, purpose=row.purpose, recipient=row.recipient
+        )
+        given = next((item for item in reversed(revisions) if item.scope), revisions[-1])
+        bundle = parse_bundle((await consent_store.bundle(session, version=given.bundle_version)).body)
+        tag = await ctx.subject_tag(session, row.citizen_id)
+    if tag is None:
+        raise NotFound
+    ledger.verify_chain(revisions)
+    record = record_of(
+        revisions,
+        bundle=bundle,
+        principal=tag.hex(),
+        vocabulary=ctx.ports.vocabulary,
+        locale=ctx.call.locale,
+        issuer=ctx.ports.issuer,
+    )
+    return sign_receipt(ctx.ports.receipt_key, record)
+
+
+async def _change(ctx: WriteContext[PrivacyPorts], consent_id: UUID | None, event: ConsentEvent) -> RevisionRow:
+    standing = await consent_store.consents_of(ctx.session, citizen_id=ctx.citizen_id())
     row = next((row for row in standing if row.consent_id == consent_id), None)
     if row is None:
         raise NotFound
-    granted = ctx.bundle.purposes.get(row.purpose)
-    if granted is None:
-        raise NotFound
-    return await _append(ctx, granted, row.recipient, ConsentEvent.WITHDRAW, scope=(), notice_hash=row.notice_hash)
+    return await change(ctx, row, event, made_by="citizen")
 
 
 async def consented_citizen(ctx: ReadContext[PrivacyPorts], *, reference: UUID | None) -> UUID:
@@ -154,31 +217,63 @@ async def consented_citizen(ctx: ReadContext[PrivacyPorts], *, reference: UUID |
 
 
 def _stands(row: StandingRow, now: dt.datetime) -> bool:
-    return row.state in ("given", "renewed") and (row.expires_at is None or now < row.expires_at)
+    return row.state in STANDS and (row.expires_at is None or now < row.expires_at)
 
 
-def _for_consent(bundle: Bundle, purpose: str, recipient: str) -> Purpose:
+def for_consent(bundle: Bundle, purpose: str, recipient: str) -> Purpose:
+    """The purpose, where `recipient` may be consented to for it. Raises PurposeNotForConsent."""
     found = bundle.purposes.get(purpose)
     if found is None or found.basis is not Basis.CONSENT or recipient not in found.clients:
         raise PurposeNotForConsent(field="input.purpose")
     return found
 
 
-def _consentable(purpose: Purpose) -> list[str]:
-    return [name for name, form in purpose.grants.items() if form is not Form.PREDICATE]
+def scope_within(purpose: Purpose, scope: Collection[str] | None) -> frozenset[str]:
+    """`scope`, or all that the purpose asks for where it is None. Raises ScopeTooWide."""
+    covered = frozenset(name for name, form in purpose.grants.items() if form is not Form.PREDICATE)
+    wanted = covered if scope is None else frozenset(scope)
+    if not wanted or not wanted <= covered:
+        raise ScopeTooWide(field="input.scope")
+    return wanted
 
 
-async def _append(
+def narrowed(widest: Terms, asked: Asked) -> Terms:
+    """`widest`, with what was asked for in its place."""
+    return Terms(
+        keep_days=widest.keep_days,
+        uses=widest.uses if asked.uses is None else asked.uses,
+        frequency=widest.frequency if asked.frequency is None else asked.frequency,
+    )
+
+
+def terms_within(purpose: Purpose, asked: Asked) -> Terms:
+    """The terms asked for, no wider than the purpose's. Raises TermsTooWide."""
+    widest = purpose.widest_terms()
+    terms = narrowed(widest, asked)
+    least = min(terms.uses or 1, terms.frequency.times if terms.frequency else 1)
+    if least < 1 or (asked.uses is not None and asked.uses < 1) or not terms.within(widest):
+        raise TermsTooWide(field="input.uses")
+    return terms
+
+
+async def append(
     ctx: WriteContext[PrivacyPorts],
     purpose: Purpose,
     recipient: str,
     event: ConsentEvent,
     *,
-    scope: Collection[str],
+    citizen_id: UUID,
     notice_hash: bytes,
+    scope: Collection[str] = (),
     expires_at: dt.datetime | None = None,
+    terms: Terms | None = None,
+    made_by: str = "citizen",
+    tell: bool = True,
 ) -> RevisionRow:
-    citizen_id = ctx.citizen_id()
+    """A revision of the ledger with its entry in the log, and a message to the citizen unless they are told otherwise.
+
+    Raises NoticeChanged, IllegalConsentChange.
+    """
     revision = await ledger.append(
         ctx.session,
         bundle=ctx.bundle,
@@ -188,16 +283,32 @@ async def _append(
         event=event,
         scope=scope,
         notice_hash=notice_hash,
-        made_by="citizen",
+        made_by=made_by,
         now=ctx.now,
         expires_at=expires_at,
+        terms=terms,
     )
+    await _note(ctx, revision, tell=tell)
+    return revision
+
+
+async def change(
+    ctx: WriteContext[PrivacyPorts], row: StandingRow, event: ConsentEvent, *, made_by: str, tell: bool = True
+) -> RevisionRow:
+    """The same for a consent that is there, whatever became of its purpose. Raises IllegalConsentChange."""
+    revision = await ledger.change(ctx.session, row, event=event, bundle=ctx.bundle, made_by=made_by, now=ctx.now)
+    await _note(ctx, revision, tell=tell)
+    return revision
+
+
+async def _note(ctx: WriteContext[PrivacyPorts], revision: RevisionRow, *, tell: bool) -> None:
+    citizen_id = revision.citizen_id
     await ctx.record(
         f"consent.{revision.state}",
         subject=citizen_id,
         object_ref=f"consent:{revision.consent_id}:{revision.hash.hex()}",
-        recipient=f"client:{recipient}",
+        recipient=f"client:{revision.recipient}",
         disclosed=dict.fromkeys(revision.scope, "CONSENTED"),
     )
-    await ctx.publish("message.requested", subject=citizen_id, body={"code": "consent.changed", "params": {}})
-    return revision
+    if tell:
+        await ctx.publish("message.requested", subject=citizen_id, body={"code": "consent.changed", "params": {}})

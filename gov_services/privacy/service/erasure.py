@@ -8,9 +8,8 @@ from typing import ClassVar
 from uuid import UUID
 
 from gov_services.audit.entry import EntryKind
-from gov_services.consent import ledger
 from gov_services.consent import store as consent_store
-from gov_services.consent.lifecycle import ConsentEvent
+from gov_services.consent.lifecycle import OPEN, ConsentEvent
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
@@ -18,6 +17,7 @@ from gov_services.privacy import store
 from gov_services.privacy.holds import HOLDS, Hold, held_since
 from gov_services.privacy.models import ErasureRow
 from gov_services.privacy.ports import PrivacyPorts
+from gov_services.privacy.service import consents
 from gov_services.subgraph.context import WriteContext
 
 
@@ -104,24 +104,5 @@ def _erased(row: ErasureRow) -> Erased:
 
 async def _end_consents(ctx: WriteContext[PrivacyPorts], citizen_id: UUID) -> None:
     for row in await consent_store.consents_of(ctx.session, citizen_id=citizen_id):
-        purpose = ctx.bundle.purposes.get(row.purpose)
-        if purpose is None or row.state not in ("given", "renewed", "requested", "deferred"):
-            continue
-        await ledger.append(
-            ctx.session,
-            bundle=ctx.bundle,
-            purpose=purpose,
-            citizen_id=citizen_id,
-            recipient=row.recipient,
-            event=ConsentEvent.WITHDRAW,
-            scope=(),
-            notice_hash=row.notice_hash,
-            made_by="citizen",
-            now=ctx.now,
-        )
-        await ctx.record(
-            "consent.withdrawn",
-            subject=citizen_id,
-            object_ref=f"consent:{row.consent_id}",
-            recipient=f"client:{row.recipient}",
-        )
+        if row.state in OPEN:
+            await consents.change(ctx, row, ConsentEvent.WITHDRAW, made_by="citizen", tell=False)

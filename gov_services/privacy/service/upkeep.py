@@ -1,0 +1,82 @@
+"""What ends by itself: consents that have run out or lost their ground, and requests that nobody answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gov_services.consent import store as consent_store
+from gov_services.consent.lifecycle import ConsentEvent, ConsentState
+from gov_services.consent.models import StandingRow
+from gov_services.consent.purposes import Basis, Bundle
+from gov_services.kit.database import ReadSession
+from gov_services.privacy import store
+from gov_services.privacy.lifecycle import RequestState
+from gov_services.privacy.ports import PrivacyPorts
+from gov_services.privacy.service import consents
+from gov_services.subgraph.context import ReadContext, WriteContext
+from gov_services.subgraph.unit_of_work import commit
+
+BATCH = 100
+END, LAPSE = "end-consents", "lapse-consent-requests"
+
+
+async def end_consents(ctx: ReadContext[Any]) -> int:
+    """Write into the ledger which consents are over; returns how many. They opened nothing since they were."""
+    async with ctx.reading() as session:
+        bundle = await ctx.services.discloser.bundles.current(session)
+        ready = await _due(ctx, session, bundle)
+    return (await commit(ctx, _end)).result or 0 if ready else 0
+
+
+async def lapse_requests(ctx: ReadContext[Any]) -> int:
+    """Close requests whose time is over; returns how many."""
+    async with ctx.reading() as session:
+        ready = await store.has_lapsed_requests(session, now=ctx.now)
+    return (await commit(ctx, _lapse)).result or 0 if ready else 0
+
+
+async def _due(
+    ctx: ReadContext[Any], session: ReadSession, bundle: Bundle
+) -> Sequence[tuple[StandingRow, ConsentEvent]]:
+    """Those that have run out, and those for a purpose or a recipient that the bundle in force has no more."""
+    over = await consent_store.over(session, now=ctx.now, limit=BATCH)
+    lost = await consent_store.without_ground(session, grounds=_grounds(bundle), limit=BATCH)
+    expired = {row.consent_id for row in over}
+    return [(row, ConsentEvent.EXPIRE) for row in over] + [
+        (row, ConsentEvent.REVOKE) for row in lost if row.consent_id not in expired
+    ]
+
+
+def _grounds(bundle: Bundle) -> list[tuple[str, str]]:
+    return [
+        (purpose.code, client)
+        for purpose in bundle.purposes.values()
+        if purpose.basis is Basis.CONSENT
+        for client in purpose.clients
+    ]
+
+
+async def _end(ctx: WriteContext[PrivacyPorts]) -> int:
+    due = await _due(ctx, ctx.session, ctx.bundle)
+    for row, event in due:
+        await consents.change(ctx, row, event, made_by="system", tell=False)
+        params = {"recipient": row.recipient, "purpose": row.purpose}
+        await ctx.publish("message.requested", subject=row.citizen_id, body={"code": "consent.ended", "params": params})
+    if not due:
+        await ctx.record("consents.ended:none", subject=None)
+    return len(due)
+
+
+async def _lapse(ctx: WriteContext[PrivacyPorts]) -> int:
+    rows = await store.lapsed_requests(ctx.session, now=ctx.now, limit=BATCH)
+    for row in rows:
+        row.state = RequestState.LAPSED.value
+        if row.citizen_id is not None and not row.silent:
+            standing = await consent_store.standing_for_update(
+                ctx.session, citizen_id=row.citizen_id, purpose=row.purpose, recipient=row.recipient
+            )
+            if standing is not None and standing.state in (ConsentState.REQUESTED, ConsentState.DEFERRED):
+                await consents.change(ctx, standing, ConsentEvent.EXPIRE, made_by="system", tell=False)
+    await ctx.record("consent-requests.lapsed", subject=None, object_ref=f"count:{len(rows)}")
+    return len(rows)
