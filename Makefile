@@ -43,6 +43,7 @@ check: .venv/.check ## style, types, layers: what must hold before a commit
 	@$(BIN)/lint-imports
 	@$(BIN)/gov-services graph check
 	@$(BIN)/gov-services documents check
+	@$(BIN)/gov-services privacy lint --committed
 	@KUBERNETES_VALIDATE="$(CURDIR)/$(BIN)/kubernetes-validate" k8s/check.sh
 
 lock: ## resolve requirements/*.in anew into hash-locked files for every platform (needs uv)

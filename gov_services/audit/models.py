@@ -121,6 +121,8 @@ class DescribedRow(_Views):
         purpose: Mapped[str]
         outcome: Mapped[str]
         code: Mapped[str | None]
+        office: Mapped[str | None]
+        request: Mapped[str]
         subject_tag: Mapped[bytes | None]
         object: Mapped[str | None]
         case_id: Mapped[UUID | None]

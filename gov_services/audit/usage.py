@@ -1,52 +1,68 @@
-"""What the log says of how grants are used: declared and opened, by client and coordinate. It proposes nothing."""
+"""What the log says of how grants are used, and of who asked about how many. It counts and proposes nothing."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import select, text
 
-from gov_services.audit.entry import EntryKind
-from gov_services.audit.models import DescribedRow
+from gov_services.audit import store
+from gov_services.audit.entry import Entry, EntryKind, EntryMalformed
+from gov_services.audit.models import DescribedRow, EntryRow
 from gov_services.kit.database import ReadSession
 
-
-@dataclass(frozen=True, slots=True)
-class FieldUse:
-    """How often one coordinate was decided to be given to one client, and how often it was really opened."""
-
-    client: str
-    coordinate: str
-    declared: int
-    opened: int
-    withheld: int
-    """Asked for and not given: no consent, or narrowed."""
-
-
-_USES = text(
-    """
-    SELECT client, pair.coordinate,
-           count(*) FILTER (WHERE kind = 'read' AND pair.form IN ('PLAIN', 'MASKED', 'DERIVED')) AS declared,
-           count(*) FILTER (WHERE kind = 'use' AND pair.form = 'OPENED') AS opened,
-           count(*) FILTER (WHERE kind IN ('read', 'refusal')
-                              AND pair.form IN ('CONSENT_REQUIRED', 'PURPOSE_NARROWED')) AS withheld
-      FROM audit.described CROSS JOIN LATERAL unnest(coordinates, forms) AS pair(coordinate, form)
-     WHERE purpose = :purpose AND kind IN ('read', 'use', 'refusal') AND at >= :since
-     GROUP BY client, pair.coordinate
-     ORDER BY client, pair.coordinate
-    """
-)
-
-
+OF_USE = (EntryKind.READ, EntryKind.USE, EntryKind.REFUSAL)
 _ASKED = text("SELECT audit.asked(CAST(:actor AS text), CAST(:office AS text), :purpose, :since)")
 
 
-async def field_uses(session: ReadSession, *, purpose: str, since: dt.datetime) -> Sequence[FieldUse]:
-    """How the coordinates of a purpose were used since a moment, per client."""
-    rows = await session.execute(_USES, {"purpose": purpose, "since": since})
-    return [FieldUse(row.client, row.coordinate, row.declared, row.opened, row.withheld) for row in rows]
+async def entries_of_use(session: ReadSession, *, after: int, limit: int) -> Sequence[tuple[int, Entry]]:
+    """Decisions, uses and refusals, numbered past `after`, in order; what is no entry is left out."""
+    numbers = (
+        select(DescribedRow.seq)
+        .where(DescribedRow.seq > after, DescribedRow.kind.in_([kind.value for kind in OF_USE]))
+        .order_by(DescribedRow.seq)
+        .limit(limit)
+    )
+    rows = await store.found(session, numbers)
+    return [(row.seq, entry) for row in reversed(rows) if (entry := parsed(row.body)) is not None]
+
+
+def parsed(body: bytes) -> Entry | None:
+    """The entry in `body`; None where it is none."""
+    try:
+        return Entry.parse(body)
+    except EntryMalformed:
+        return None
+
+
+async def newest_uses(
+    session: ReadSession, *, purpose: str, coordinate: str, limit: int
+) -> Sequence[tuple[UUID, dt.datetime]]:
+    """The newest entries in which a coordinate was opened under a purpose: id, moment."""
+    query = (
+        select(DescribedRow.id, DescribedRow.at)
+        .where(
+            DescribedRow.purpose == purpose,
+            DescribedRow.kind == EntryKind.USE,
+            DescribedRow.coordinates.contains([coordinate]),
+        )
+        .order_by(DescribedRow.seq.desc())
+        .limit(limit)
+    )
+    return [(entry_id, at) for entry_id, at in await session.execute(query)]
+
+
+async def uses_in_request(session: ReadSession, *, request: str, actor: str, since: dt.datetime) -> Sequence[EntryRow]:
+    """What an actor opened in one request since a moment."""
+    numbers = select(DescribedRow.seq).where(
+        DescribedRow.actor == actor,
+        DescribedRow.request == request,
+        DescribedRow.kind == EntryKind.USE,
+        DescribedRow.at >= since,
+    )
+    return await store.found(session, numbers)
 
 
 async def uses_by_parties(session: ReadSession, *, after: int, limit: int) -> Sequence[DescribedRow]:

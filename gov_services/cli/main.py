@@ -24,6 +24,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "graph": (_COMMANDS, "graph_group"),
     "keys": ("gov_services.cli.keys", "keys"),
     "log": (_SERVING, "log"),
+    "privacy": ("gov_services.cli.privacy", "privacy_group"),
     "purposes": (_COMMANDS, "purposes_group"),
     "serve": (_SERVING, "serve"),
     "settings": (_COMMANDS, "settings_command"),

@@ -66,6 +66,22 @@ class Bundles:
         return self._verified
 
 
+async def granted_since(session: ReadSession, bundle: Bundle) -> dict[str, dict[str, dt.datetime]]:
+    """Of each purpose in force and each of its grants, since when it has been there without a break, in that form."""
+    since: dict[str, dict[str, dt.datetime]] = {code: {} for code in bundle.purposes}
+    open_ = {(code, name) for code, purpose in bundle.purposes.items() for name in purpose.grants}
+    for row in await store.bundles_until_now(session):
+        earlier = parse_bundle(row.body).purposes
+        for code, name in list(open_):
+            if code in earlier and earlier[code].grants.get(name) is bundle.purposes[code].grants[name]:
+                since[code][name] = row.made_at
+            else:
+                open_.discard((code, name))
+        if not open_:
+            break
+    return since
+
+
 def next_bundle(bundle: Bundle, purposes: Mapping[str, Purpose]) -> Bundle:
     """The version after `bundle`, with other purposes and the same parties and assessments."""
     return make_bundle(bundle.version + 1, purposes, parties=bundle.parties, assessments=bundle.assessments)

@@ -92,6 +92,11 @@ class Disclosure:
         """Coordinates that were really opened."""
         return frozenset(self._opened)
 
+    @property
+    def warned(self) -> frozenset[str]:
+        """Of these, what the purpose is about to lose."""
+        return self.opened & self._declared.purpose.warned
+
     async def open(self, coordinate: str, row: object, attribute: str) -> str | None:
         """The value of a sealed column, plain or masked as decided; None where none is stored.
 

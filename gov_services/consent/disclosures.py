@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -172,14 +172,21 @@ class Disclosures:
         """Note what was really opened, when the request is done."""
         for inner in self._on_the_way:
             inner.close()
-        entries = []
-        for future in self._decided.values():
-            if future.done() and not future.cancelled() and future.exception() is None:
-                disclosure = future.result()
-                if isinstance(disclosure, Disclosure) and disclosure.opened:
-                    entries.append(self._use_entry(disclosure))
+        entries = [self._use_entry(disclosure) for disclosure in self._made() if disclosure.opened]
         if entries:
             self._room.audit.note(entries)
+
+    def warned(self) -> frozenset[str]:
+        """Of what was opened, the coordinates that the purpose is about to lose."""
+        inner = [one.warned() for one in self._on_the_way]
+        return frozenset[str]().union(*inner, *(disclosure.warned for disclosure in self._made()))
+
+    def _made(self) -> Iterator[Disclosure]:
+        for future in self._decided.values():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                result = future.result()
+                if isinstance(result, Disclosure):
+                    yield result
 
     async def _decide_waiting(self) -> None:
         subjects, self._waiting = self._waiting, []

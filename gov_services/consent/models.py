@@ -50,7 +50,7 @@ class RevisionRow(Base):
     """One step in the life of a consent, hashed to the step before. Append-only."""
 
     __tablename__ = "revision"
-    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+    __table_args__ = (Index("ix_revision_revision_id", "revision_id"), {"schema": "consent"})
 
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -210,6 +210,16 @@ class Bundle:
             grants[coordinate] = form
         return self.with_purpose(replace(narrowed, grants=grants, warned=narrowed.warned - {coordinate}))
 
+    def with_grant(self, purpose: str, coordinate: str, form: Form) -> Bundle:
+        """The next version, in which `purpose` grants `coordinate` as `form`. Raises KeyError."""
+        widened = self.purposes[purpose]
+        return self.with_purpose(replace(widened, grants={**widened.grants, coordinate: form}))
+
+    def with_warning(self, purpose: str, coordinate: str) -> Bundle:
+        """The next version, in which whoever gets `coordinate` is told that it goes. Raises KeyError."""
+        warning = self.purposes[purpose]
+        return self.with_purpose(replace(warning, warned=warning.warned | {coordinate}))
+
     def with_purpose(self, purpose: Purpose, *assessments: Assessment) -> Bundle:
         """The next version, with `purpose` in the place of the one of that code, and assessments added."""
         return make_bundle(

@@ -23,6 +23,11 @@ async def bundle(session: ReadSession, *, version: int) -> BundleRow:
     return (await session.execute(select(BundleRow).where(BundleRow.version == version))).scalar_one()
 
 
+async def bundles_until_now(session: ReadSession) -> Sequence[BundleRow]:
+    """Every bundle that was ever in force, newest first."""
+    return (await session.execute(select(BundleRow).order_by(BundleRow.version.desc()))).scalars().all()
+
+
 async def relations(
     session: ReadSession, *, citizen_ids: Sequence[UUID], actor_id: UUID, now: dt.datetime
 ) -> Sequence[RelationRow]:
@@ -239,6 +244,35 @@ async def revisions_of(
         .where(RevisionRow.citizen_id == citizen_id, RevisionRow.purpose == purpose, RevisionRow.recipient == recipient)
         .order_by(RevisionRow.number)
     )
+    return (await session.execute(query)).scalars().all()
+
+
+async def revision_and_next(session: ReadSession, *, revision_id: UUID) -> Sequence[RevisionRow]:
+    """A revision, and the one after it if there is one; nothing where there is no such revision."""
+    wanted = (
+        select(RevisionRow.citizen_id, RevisionRow.purpose, RevisionRow.recipient, RevisionRow.number)
+        .where(RevisionRow.revision_id == revision_id)
+        .subquery()
+    )
+    query = (
+        select(RevisionRow)
+        .join(
+            wanted,
+            and_(
+                RevisionRow.citizen_id == wanted.c.citizen_id,
+                RevisionRow.purpose == wanted.c.purpose,
+                RevisionRow.recipient == wanted.c.recipient,
+                RevisionRow.number.in_((wanted.c.number, wanted.c.number + 1)),
+            ),
+        )
+        .order_by(RevisionRow.number)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def relations_ever(session: ReadSession, *, citizen_id: UUID, actor_id: UUID) -> Sequence[RelationRow]:
+    """Every relation that an actor has or had to a citizen."""
+    query = select(RelationRow).where(RelationRow.citizen_id == citizen_id, RelationRow.actor_id == actor_id)
     return (await session.execute(query)).scalars().all()
 
 

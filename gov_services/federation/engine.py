@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,16 @@ class Inputs:
 
     sent: Mapping[str, Any]
     coerced: Mapping[str, Any]
+
+
+def _together(extensions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several subgraphs said under one name: lists together, of anything else what was said last."""
+    told: dict[str, Any] = {}
+    for said in extensions:
+        for name, value in said.items():
+            earlier = told.get(name)
+            told[name] = [*earlier, *value] if isinstance(earlier, list) and isinstance(value, list) else value
+    return told
 
 
 class VariablesInvalid(Exception):
@@ -102,7 +112,8 @@ class Engine:
         if prepared.projector.asks_about_schema:
             _introspect(prepared, inputs, execution.data)
         data = prepared.projector.project(execution.data, inputs.coerced, found)
-        return ExecutionResult(data=data, errors=found, started=execution.started)
+        told = _together(execution.extensions) if execution.extensions else {}
+        return ExecutionResult(data=data, errors=found, extensions=told, started=execution.started)
 
     async def events(
         self, prepared: Prepared, *, inputs: Inputs, context: object = None

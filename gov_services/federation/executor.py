@@ -41,6 +41,8 @@ class Execution:
         self._context = context
         self._event = event
         """What the subgraph of a subscription's root field has said already."""
+        self.extensions: list[Mapping[str, Any]] = []
+        """What subgraphs said beside data and errors, in the order in which they answered."""
         self._plan = plan
         self._waiting = {item.id: len(item.depends_on) for item in plan.fetches}
 
@@ -130,9 +132,12 @@ class Execution:
         if transport is None:
             return None
         try:
-            return await transport.fetch(request, context=self._context)
+            response = await transport.fetch(request, context=self._context)
         except SubgraphUnavailable:
             return None
+        if response.extensions:
+            self.extensions.append(response.extensions)
+        return response
 
     # Errors
 

@@ -42,10 +42,12 @@ class GraphQLAnswer:
 
 def answer_of(result: ExecutionResult, *, locale: str, request_id: str, masks: bool) -> GraphQLAnswer:
     """The answer that an execution came to; `masks`: what a subgraph says without a code is kept from the client."""
+    warnings = _warnings(result) if masks and result.extensions else []
+    told = {"extensions": {"warnings": warnings}} if warnings else {}
     if not result.errors:
-        return GraphQLAnswer(body={"data": result.data}, status=200, request_id=request_id)
+        return GraphQLAnswer(body={"data": result.data, **told}, status=200, request_id=request_id)
     errors = [_from_subgraph(error, locale=locale, request_id=request_id, masks=masks) for error in result.errors]
-    body: dict[str, Any] = {"data": result.data, "errors": errors}
+    body: dict[str, Any] = {"data": result.data, "errors": errors, **told}
     codes = {error["extensions"].get("code") for error in errors}
     empty = not result.data or all(value is None for value in result.data.values())
     status = 200
@@ -55,6 +57,17 @@ def answer_of(result: ExecutionResult, *, locale: str, request_id: str, masks: b
         status = 401
     code = str(errors[0]["extensions"].get("code", "UNCODED"))
     return GraphQLAnswer(body=body, status=status, request_id=request_id, code=code)
+
+
+def _warnings(result: ExecutionResult) -> list[dict[str, str]]:
+    """What rooms warn of, once each: code, coordinate, message. Nothing else that they say beside an answer leaves."""
+    found = result.extensions.get("warnings")
+    warnings: dict[tuple[str, str], dict[str, str]] = {}
+    for item in found if isinstance(found, list) else ():
+        if isinstance(item, dict):
+            warning = {name: str(item.get(name, "")) for name in ("code", "coordinate", "message")}
+            warnings[warning["code"], warning["coordinate"]] = warning
+    return list(warnings.values())
 
 
 def _from_subgraph(error: Any, *, locale: str, request_id: str, masks: bool) -> dict[str, Any]:

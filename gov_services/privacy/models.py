@@ -5,7 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, BigInteger, Boolean, Index, Integer, LargeBinary, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -50,6 +62,13 @@ class NarrowingRow(Base):
     purpose: Mapped[str] = mapped_column(Text)
     coordinate: Mapped[str] = mapped_column(Text)
     form: Mapped[str | None] = mapped_column(Text)
+    """What is granted after it; None where nothing is."""
+    form_before: Mapped[str | None] = mapped_column(Text)
+    step: Mapped[str] = mapped_column(Text)
+    urgent: Mapped[bool] = mapped_column(Boolean)
+    """Without the warning that would be due, for a reason that the note states."""
+    refuses: Mapped[int] = mapped_column(BigInteger)
+    """Accesses of the evidence's window that would have got less."""
     note: Mapped[str] = mapped_column(Text)
     declared: Mapped[int] = mapped_column(Integer)
     opened: Mapped[int] = mapped_column(Integer)
@@ -66,14 +85,57 @@ class FindingRow(Base):
     """Something in the log that an officer has to look into. Append-only."""
 
     __tablename__ = "finding"
-    __table_args__ = (UniqueConstraint("entry_id", "kind"), {"schema": "privacy"})
+    __table_args__ = (
+        Index("uq_finding_entry_id_kind", "entry_id", "kind", unique=True, postgresql_where="entry_id IS NOT NULL"),
+        Index("uq_finding_about_kind", "about", "kind", unique=True, postgresql_where="entry_id IS NULL"),
+        {"schema": "privacy"},
+    )
 
     finding_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
     actor: Mapped[str] = mapped_column(Text)
     purpose: Mapped[str] = mapped_column(Text)
-    entry_id: Mapped[UUID] = mapped_column(_ID)
+    entry_id: Mapped[UUID | None] = mapped_column(_ID)
+    about: Mapped[str] = mapped_column(Text)
+    """What it is about where no one entry shows it; else empty."""
+    office: Mapped[str | None] = mapped_column(Text)
+    """Of the actor: nobody from there looks into it."""
+    due_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    """By when somebody has to have looked into it."""
     found_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class FindingReviewRow(Base):
+    """That an officer looked into a finding, and what it came to. Append-only, once a finding."""
+
+    __tablename__ = "finding_review"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    finding_id: Mapped[UUID] = mapped_column(_ID, ForeignKey("privacy.finding.finding_id"), primary_key=True)
+    fault: Mapped[bool] = mapped_column(Boolean)
+    note: Mapped[str] = mapped_column(Text)
+    reviewed_by: Mapped[UUID] = mapped_column(_ID)
+    reviewed_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class FieldUseRow(Base):
+    """How a grant was used on one day by one client's document: counted from the log, and from it again if need be."""
+
+    __tablename__ = "field_use"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    coordinate: Mapped[str] = mapped_column(Text, primary_key=True)
+    client: Mapped[str] = mapped_column(Text, primary_key=True)
+    document: Mapped[str] = mapped_column(Text, primary_key=True)
+    day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
+    declared: Mapped[int] = mapped_column(BigInteger)
+    masked: Mapped[int] = mapped_column(BigInteger)
+    opened: Mapped[int] = mapped_column(BigInteger)
+    used: Mapped[int] = mapped_column(BigInteger)
+    """Told by the client: shown to, or worked with by, a person."""
+    withheld: Mapped[int] = mapped_column(BigInteger)
+    last_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
 
 class ErasureRow(Base):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.consent.models import RelationRow
 from gov_services.kit.database import ReadSession, Session
+from gov_services.privacy.counting import Counts, Key
 from gov_services.privacy.models import (
     ConsentRequestRow,
     ErasureRow,
+    FieldUseRow,
+    FindingReviewRow,
     FindingRow,
     HeldClassRow,
     NarrowingRow,
@@ -21,6 +25,7 @@ from gov_services.privacy.models import (
     WatermarkRow,
 )
 
+COUNTED = ("declared", "masked", "opened", "used", "withheld")
 MOST_REQUESTS = 50
 """Requests for consent that are shown to a citizen at once."""
 
@@ -102,25 +107,122 @@ async def decide_narrowing(
     )
 
 
-async def save_finding(
-    session: Session, *, finding_id: UUID, kind: str, actor: str, purpose: str, entry_id: UUID, now: dt.datetime
-) -> bool:
-    """Keep a finding; False where the same entry gave the same finding before."""
-    statement = (
-        insert(FindingRow)
-        .values(finding_id=finding_id, kind=kind, actor=actor, purpose=purpose, entry_id=entry_id, found_at=now)
-        .on_conflict_do_nothing()
-        .returning(FindingRow.finding_id)
+async def asked_in_vain(session: ReadSession, *, since: dt.date, at_least: int) -> Sequence[Row[str, str, str, str]]:
+    """Grants that one client's document asked for so often since a day, and never opened."""
+    declared, opened = func.sum(FieldUseRow.declared), func.sum(FieldUseRow.opened)
+    query = (
+        select(FieldUseRow.purpose, FieldUseRow.client, FieldUseRow.document, FieldUseRow.coordinate)
+        .where(FieldUseRow.day >= since)
+        .group_by(FieldUseRow.purpose, FieldUseRow.client, FieldUseRow.document, FieldUseRow.coordinate)
+        .having(declared >= at_least, opened == 0)
+        .order_by(FieldUseRow.document, FieldUseRow.coordinate)
     )
+    return (await session.execute(query)).all()
+
+
+async def warned_since(session: ReadSession, *, purpose: str, coordinate: str) -> dt.datetime | None:
+    """When the last warning about a grant was put in force; None where none was."""
+    query = select(func.max(NarrowingRow.decided_at)).where(
+        NarrowingRow.purpose == purpose,
+        NarrowingRow.coordinate == coordinate,
+        NarrowingRow.step == "WARN",
+        NarrowingRow.state == "APPROVED",
+    )
+    return (await session.execute(query)).scalar()
+
+
+async def forms_before(session: ReadSession, *, purpose: str, coordinate: str) -> Sequence[str]:
+    """In which forms a grant was given before the steps that took something of it, newest first."""
+    query = (
+        select(NarrowingRow.form_before)
+        .where(
+            NarrowingRow.purpose == purpose,
+            NarrowingRow.coordinate == coordinate,
+            NarrowingRow.step.in_(("MASK", "DENY")),
+            NarrowingRow.state == "APPROVED",
+            NarrowingRow.form_before.is_not(None),
+        )
+        .order_by(NarrowingRow.bundle_version.desc())
+    )
+    return [form for form in (await session.execute(query)).scalars() if form is not None]
+
+
+async def add_uses(session: Session, counts: Mapping[Key, Counts]) -> None:
+    """Add counts to those of their days."""
+    if not counts:
+        return
+    rows = [
+        {
+            "purpose": key.purpose,
+            "coordinate": key.coordinate,
+            "client": key.client,
+            "document": key.document,
+            "day": key.day,
+            **{name: getattr(value, name) for name in (*COUNTED, "last_at")},
+        }
+        for key, value in sorted(counts.items())
+    ]
+    statement = insert(FieldUseRow)
+    added: dict[str, Any] = {name: getattr(FieldUseRow, name) + getattr(statement.excluded, name) for name in COUNTED}
+    added["last_at"] = func.greatest(FieldUseRow.last_at, statement.excluded.last_at)
+    key_columns = ["purpose", "coordinate", "client", "document", "day"]
+    await session.execute(statement.on_conflict_do_update(index_elements=key_columns, set_=added), rows)
+
+
+async def uses(session: ReadSession, *, purpose: str, since: dt.date) -> Sequence[FieldUseRow]:
+    """How a purpose's grants were used, day by day since one."""
+    query = select(FieldUseRow).where(FieldUseRow.purpose == purpose, FieldUseRow.day >= since)
+    return (await session.execute(query)).scalars().all()
+
+
+async def days_used(session: ReadSession, *, purpose: str, since: dt.date) -> int:
+    """On how many days since one a purpose was used."""
+    query = select(func.count(FieldUseRow.day.distinct())).where(
+        FieldUseRow.purpose == purpose, FieldUseRow.day >= since
+    )
+    return (await session.execute(query)).scalar_one()
+
+
+async def purposes_used(session: ReadSession, *, since: dt.date) -> frozenset[str]:
+    """Purposes that were used since a day."""
+    query = select(FieldUseRow.purpose).where(FieldUseRow.day >= since).distinct()
+    return frozenset((await session.execute(query)).scalars())
+
+
+async def forget_uses(session: Session, *, job: str) -> None:
+    """Empty the counts and have them made from the log again."""
+    await session.execute(delete(FieldUseRow))
+    await session.execute(update(WatermarkRow).where(WatermarkRow.job == job).values(seq=-1))
+
+
+async def save_finding(session: Session, finding: FindingRow) -> bool:
+    """Keep a finding; False where the same entry, or the same thing, gave the same finding before."""
+    values = {column.name: getattr(finding, column.name) for column in FindingRow.__table__.columns}
+    statement = insert(FindingRow).values(**values).on_conflict_do_nothing().returning(FindingRow.finding_id)
     return (await session.execute(statement)).scalar_one_or_none() is not None
 
 
-async def findings(session: ReadSession, *, before: UUID | None, limit: int) -> Sequence[FindingRow]:
-    """Findings, newest first."""
-    query = select(FindingRow).order_by(FindingRow.finding_id.desc()).limit(limit)
+async def findings(
+    session: ReadSession, *, before: UUID | None, limit: int, open_only: bool = False
+) -> Sequence[tuple[FindingRow, FindingReviewRow | None]]:
+    """Findings, newest first, each with what came of it."""
+    query = (
+        select(FindingRow, FindingReviewRow)
+        .outerjoin(FindingReviewRow, FindingReviewRow.finding_id == FindingRow.finding_id)
+        .order_by(FindingRow.finding_id.desc())
+        .limit(limit)
+    )
     if before is not None:
         query = query.where(FindingRow.finding_id < before)
-    return (await session.execute(query)).scalars().all()
+    if open_only:
+        query = query.where(FindingReviewRow.finding_id.is_(None))
+    return [(finding, review) for finding, review in await session.execute(query)]
+
+
+async def finding(session: ReadSession, *, finding_id: UUID) -> tuple[FindingRow, FindingReviewRow | None] | None:
+    """One finding, with what came of it."""
+    row = await session.get(FindingRow, finding_id)
+    return (row, await session.get(FindingReviewRow, finding_id)) if row is not None else None
 
 
 async def lock_erasure(session: Session, *, citizen_id: UUID) -> None:

@@ -18,7 +18,7 @@ from gov_services.kit.manifest import Manifest
 from gov_services.subgraph.assertion import AssertionRefused, AssertionVerifier
 from gov_services.subgraph.context import ReadContext, RoomServices
 from gov_services.subgraph.entrances import refuse_at
-from gov_services.subgraph.errors import describe_error, format_errors, service_error_of
+from gov_services.subgraph.errors import describe_error, format_errors, service_error_of, warning
 from gov_services.subgraph.requested import RequestedCoordinates
 from gov_services.subgraph.schema import Schema
 from gov_services.subgraph.unit_of_work import log_refusal
@@ -79,7 +79,13 @@ class Subgraph(Generic[Ports]):
             data = data if _begins_with(fetch.document, "mutation") else None
             errors = [GraphQLError("", original_error=unlogged)]
         formatted = format_errors(errors, locale=call.locale, request_id=call.request_id)
-        return orjson.dumps({"data": data, **({"errors": formatted} if formatted else {})})
+        answer: dict[str, Any] = {"data": data}
+        if formatted:
+            answer["errors"] = formatted
+        warned = disclosures.warned()
+        if warned:
+            answer["extensions"] = {"warnings": [warning(name, locale=call.locale) for name in sorted(warned)]}
+        return orjson.dumps(answer)
 
     async def _execute(
         self, context: ReadContext[Ports], fetch: _Fetch

@@ -279,11 +279,23 @@ class WriteContext(ReadContext[Ports]):
         return key
 
     async def relate(
-        self, citizen_id: UUID, actor_id: UUID, relation: Relation, *, case_id: UUID | None = None
+        self,
+        citizen_id: UUID,
+        actor_id: UUID,
+        relation: Relation,
+        *,
+        case_id: UUID | None = None,
+        until: dt.datetime | None = None,
     ) -> None:
-        """State a relation, true from now on."""
+        """State a relation, true from now on, and until a moment where one is given."""
         await relations.relate(
-            self.session, citizen_id=citizen_id, actor_id=actor_id, relation=relation, case_id=case_id, now=self.now
+            self.session,
+            citizen_id=citizen_id,
+            actor_id=actor_id,
+            relation=relation,
+            case_id=case_id,
+            now=self.now,
+            until=until,
         )
 
     async def end_relation(

@@ -50,3 +50,12 @@ def _format(error: GraphQLError, *, locale: str, request_id: str) -> dict[str, A
 def describe_error(error: ServiceError, *, locale: str) -> dict[str, Any]:
     """An error that concerns a fetch as a whole."""
     return {"message": error.message(locale), "extensions": {"code": error.code}}
+
+
+FIELD_GOES = "FIELD_GOES"
+_FIELD_GOES = {"zh-CN": "该字段即将收回,请勿再依赖。", "en": "This field is about to be taken away; do not rely on it."}
+
+
+def warning(coordinate: str, *, locale: str) -> dict[str, str]:
+    """What stands beside an answer that gave a field which the purpose is about to lose."""
+    return {"code": FIELD_GOES, "coordinate": coordinate, "message": _FIELD_GOES.get(locale, _FIELD_GOES["en"])}

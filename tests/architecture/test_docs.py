@@ -21,9 +21,6 @@ PACKAGE = PROJECT_ROOT / "gov_services"
 ROOMS = ("identity", "permits", "payments", "healthcode", "privacy")
 ANNOUNCED = {
     ("keys", "shred"),
-    ("privacy", "lint"),
-    ("privacy", "map"),
-    ("privacy", "narrow"),
 }
 """What ARCHITECTURE.md §5 announces and nobody has built yet. It only shrinks."""
 

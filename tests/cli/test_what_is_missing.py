@@ -31,6 +31,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "keys rotate": ("health",),
     "keys status": (),
     "keys export": ("{directory}/exported", "--for", "gateway"),
+    "privacy lint": (),
+    "privacy map": (),
+    "privacy narrow": (),
     "purposes publish": (),
     "staff add": (*("w.x", "--name", "x", "--role", "registrar", "--office", "x"), "--password", "an invented one"),
     "staff disable": ("w.x",),
@@ -58,7 +61,9 @@ WITHOUT_NEED = {
 }
 """Commands that are not asked here, each with its reason."""
 
-NEEDS_SERVERS = ("audit", "client", "staff", "db", "documents announce", "keys rotate", "keys status", "purposes")
+NEEDS_SERVERS = (
+    *("audit", "client", "staff", "db", "documents announce", "keys rotate", "keys status", "privacy", "purposes"),
+)
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> set[str]:

@@ -182,7 +182,7 @@ async def test_two_officers_narrow_a_purpose_and_the_field_is_gone_from_the_next
     assert (rows["Citizen.address"]["declared"], rows["Citizen.address"]["opened"]) == (1, 1)
     assert (rows["Citizen.phone"]["declared"], rows["Citizen.phone"]["opened"]) == (0, 0)
 
-    values = {"purpose": "own-account", "coordinate": "Citizen.address", "note": "shown nowhere"}
+    values = {"purpose": "own-account", "coordinate": "Citizen.address", "note": "shown nowhere", "urgent": True}
     proposed = await town.ask("privacy", PROPOSE, {"input": values}, purpose="purpose-review", actor=first)
     narrowing = proposed["data"]["proposeNarrowing"]["narrowing"]
     assert narrowing["state"] == "PROPOSED"

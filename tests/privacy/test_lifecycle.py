@@ -12,9 +12,10 @@ from gov_services.privacy.lifecycle import TRANSITIONS, NarrowingState
 
 pytestmark = pytest.mark.untraced
 
-INSERT = """INSERT INTO privacy.narrowing (narrowing_id, purpose, coordinate, note, declared, opened, since, state,
-  proposed_by, proposed_at, decided_by, decided_at, bundle_version)
-  VALUES (gen_random_uuid(), 'p', 'Citizen.name', '-', 0, 0, now(), '{state}', gen_random_uuid(), now(),
+INSERT = """INSERT INTO privacy.narrowing (narrowing_id, purpose, coordinate, step, urgent, refuses, note,
+  declared, opened, since, state, proposed_by, proposed_at, decided_by, decided_at, bundle_version)
+  VALUES (gen_random_uuid(), 'p', 'Citizen.name', 'DENY', false, 0, '-', 0, 0, now(), '{state}',
+  gen_random_uuid(), now(),
   {decided}, {at}, {version})"""
 UPDATE = """UPDATE privacy.narrowing SET state = '{state}', decided_by = {decided}, decided_at = {at},
   bundle_version = {version}"""

@@ -78,6 +78,14 @@ class ReplacePhoneInput:
     new_phone: str = strawberry.field(description="The new mobile number.", directives=[PHONE])
 
 
+@strawberry.input(description="Whom an emergency is about.")
+class BreakGlassInput:
+    """The reason is stated as for every look-up."""
+
+    national_id: str = strawberry.field(description="Full resident identity number.", directives=[NUMBER])
+    minutes: int = strawberry.field(default=30, description="For how long, sixty minutes at most.")
+
+
 @strawberry.type(description="A signed-in session.")
 class SessionTokens:
     """What a client keeps."""
@@ -138,6 +146,14 @@ class ReplacePhonePayload:
     """The citizen is told."""
 
     replaced: bool = strawberry.field(description="Whether it was done.")
+    user_errors: list[UserErrorType] = strawberry.field(description="What can be put right.")
+
+
+@strawberry.type(description="What became of breaking the glass.")
+class BreakGlassPayload:
+    """The citizen is told, and somebody else looks into it."""
+
+    until: dt.datetime | None = strawberry.field(description="Until when it holds.")
     user_errors: list[UserErrorType] = strawberry.field(description="What can be put right.")
 
 
@@ -227,6 +243,16 @@ class AccountMutation:
         """Twelve hours in all."""
         outcome = await commit(context_of(info), staff.sign_in_staff, username=input.username, password=input.password)
         return SessionPayload(session=session_of(outcome.result), user_errors=user_errors(outcome, info))
+
+    @strawberry.mutation(description="In an emergency, give oneself leave to read about one citizen, for a while.")
+    async def break_glass(
+        self,
+        info: strawberry.Info,
+        input: Annotated[BreakGlassInput, Input],
+    ) -> BreakGlassPayload:
+        """Somebody else looks into it afterwards, and the citizen is told."""
+        outcome = await citizens.break_glass(context_of(info), national_id=input.national_id, minutes=input.minutes)
+        return BreakGlassPayload(until=outcome.result, user_errors=user_errors(outcome, info))
 
     @strawberry.mutation(description="Replace the phone of a citizen who stands at the counter.")
     async def replace_phone(

@@ -42,6 +42,11 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": "Your phone number was replaced at a counter. If that was not you, tell us at once.",
     },
     "consent.changed": {"zh-CN": "您的授权已变更。", "en": "One of your consents has changed."},
+    "glass.broken": {
+        "zh-CN": "因紧急情况,工作人员查看了您的联系信息;该操作将由其他部门复核,详情见“谁看过我的信息”。",
+        "en": "In an emergency a member of staff read how to reach you. Another office looks into it; see who saw your "
+        "data.",
+    },
     "consent.requested": {
         "zh-CN": "${recipient} 请求您授权:“${purpose}”。您可以同意、拒绝或稍后再答。",
         "en": "${recipient} asks for your consent: “${purpose}”. You may agree, refuse, or answer later.",

@@ -1,4 +1,4 @@
-"""Minimization in GraphQL: field use, proposals to narrow, findings."""
+"""Minimization in GraphQL: field use, suggestions, proposals to narrow and their replay."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import strawberry
 
 from gov_services.consent.purposes import Form
 from gov_services.kit.ids import parse_id
-from gov_services.privacy.findings import FindingKind
 from gov_services.privacy.graph.pages import After, First, page_of, rows_after
 from gov_services.privacy.lifecycle import NarrowingState as State
-from gov_services.privacy.models import FindingRow, NarrowingRow
-from gov_services.privacy.service import review
+from gov_services.privacy.minimization import Step, Why
+from gov_services.privacy.models import NarrowingRow
+from gov_services.privacy.service import evidence, review
 from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
@@ -39,13 +39,24 @@ register_enum(
 
 
 register_enum(
-    FindingKind,
-    name="FindingKind",
-    description="What an officer has to look into.",
+    Step,
+    name="NarrowingStep",
+    description="How a grant becomes less, or as it was.",
     values={
-        FindingKind.BUDGET_EXHAUSTED: "Staff or a party asked for more than their budget holds.",
-        FindingKind.NO_RELATION: "Staff or a party asked about somebody who is none of their business.",
-        FindingKind.SUBJECT_UNKNOWN: "A party read about somebody whom we could not tell of it.",
+        Step.WARN: "Still given; whoever gets it is told that it goes.",
+        Step.MASK: "Given masked.",
+        Step.DENY: "Given no more.",
+        Step.RESTORE: "Given again as it was before the last step.",
+    },
+)
+register_enum(
+    Why,
+    name="SuggestionReason",
+    description="What the trail says of a grant.",
+    values={
+        Why.UNASKED: "No client asked for it.",
+        Why.UNOPENED: "Asked for, and never opened.",
+        Why.UNSHOWN: "Opened, and never shown by clients who tell what they show.",
     },
 )
 
@@ -58,7 +69,9 @@ class FieldUse:
     coordinate: str = strawberry.field(description="Schema coordinate.")
     form: Form = strawberry.field(description="In which form it is granted.")
     declared: int = strawberry.field(description="How often a request was decided to get it.")
+    masked: int = strawberry.field(description="How often of that masked.")
     opened: int = strawberry.field(description="How often it was really opened.")
+    used: int = strawberry.field(description="How often the client told that it showed it.")
     withheld: int = strawberry.field(description="How often it was asked for and not given.")
 
 
@@ -86,6 +99,9 @@ class Narrowing:
     purpose: str = strawberry.field(description="Code of the purpose.")
     coordinate: str = strawberry.field(description="The coordinate that would be narrowed.")
     form: Form | None = strawberry.field(description="The form that stays; none when it is taken away.")
+    step: Step = strawberry.field(description="Which step it is.")
+    urgent: bool = strawberry.field(description="Whether it goes without the warning that would be due.")
+    refuses: int = strawberry.field(description="How many openings it would have refused, when it was proposed.")
     note: str = strawberry.field(description="Why, in the proposer's words.")
     declared: int = strawberry.field(description="How often it was to be given, in the evidence.")
     opened: int = strawberry.field(description="How often it was opened, in the evidence.")
@@ -110,32 +126,40 @@ class NarrowingConnection:
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
-@strawberry.type(description="Something in the log that an officer has to look into.")
-class Finding:
-    """It points to an entry and holds nothing of it."""
+@strawberry.type(description="A step that the trail bears out.")
+class NarrowingSuggestion:
+    """For an officer to propose, or not."""
 
-    id: strawberry.ID = strawberry.field(description="Opaque id.")
-    kind: FindingKind = strawberry.field(description="What it is.")
-    actor: str = strawberry.field(description="Who.")
-    purpose: str = strawberry.field(description="Under which purpose.")
-    entry_id: strawberry.ID = strawberry.field(description="The entry of the log.")
-    found_at: dt.datetime = strawberry.field(description="When it was found.")
-
-
-@strawberry.type(description="One finding of a page.")
-class FindingEdge:
-    """Relay's edge."""
-
-    cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
-    node: Finding = strawberry.field(description="The finding.")
+    purpose: str = strawberry.field(description="Code of the purpose.")
+    coordinate: str = strawberry.field(description="The coordinate.")
+    granted: Form = strawberry.field(description="In which form it is granted.")
+    step: Step = strawberry.field(description="The step that comes next.")
+    why: Why = strawberry.field(description="What the trail says.")
+    since: dt.datetime = strawberry.field(description="Where the evidence begins.")
+    declared: int = strawberry.field(description="How often it was to be given.")
+    opened: int = strawberry.field(description="How often it was opened.")
+    used: int = strawberry.field(description="How often a client told that it showed it.")
 
 
-@strawberry.type(description="A page of findings.")
-class FindingConnection:
-    """Relay connection, newest first."""
+@strawberry.type(description="What one client's document would have got less of.")
+class RefusedAccess:
+    """One line of a replay."""
 
-    edges: list[FindingEdge] = strawberry.field(description="The findings.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+    client: str = strawberry.field(description="Which client.")
+    document: str = strawberry.field(description="Which document; empty for what is no document.")
+    refused: int = strawberry.field(description="How many openings.")
+    shown: int = strawberry.field(description="How many of them the client told that it showed.")
+    last_at: dt.datetime = strawberry.field(description="The last of them.")
+
+
+@strawberry.type(description="A proposal held against the trail: what it would have refused.")
+class NarrowingReplay:
+    """As the trail says now."""
+
+    since: dt.datetime = strawberry.field(description="Where the trail is read from.")
+    refuses: int = strawberry.field(description="How many openings in all.")
+    accesses: list[RefusedAccess] = strawberry.field(description="By client and document, most first.")
+    samples: list[strawberry.ID] = strawberry.field(description="The newest of them in the log.")
 
 
 @strawberry.input(description="A grant to narrow.")
@@ -144,7 +168,11 @@ class ProposeNarrowingInput:
 
     purpose: str = strawberry.field(description="Code of the purpose.")
     coordinate: str = strawberry.field(description="The coordinate.")
-    form: Form | None = strawberry.field(default=None, description="MASKED, or nothing to take it away.")
+    form: Form | None = strawberry.field(
+        default=None, description="MASKED, or nothing to take it away.", deprecation_reason="Say `step`."
+    )
+    step: Step | None = strawberry.field(default=None, description="The step; MASK or DENY if only `form` is said.")
+    urgent: bool = strawberry.field(default=False, description="Without the warning that is due; the note says why.")
     note: str = strawberry.field(description="Why.")
 
 
@@ -178,6 +206,9 @@ def narrowing_of(row: NarrowingRow) -> Narrowing:
         purpose=row.purpose,
         coordinate=row.coordinate,
         form=Form(row.form) if row.form else None,
+        step=Step(row.step),
+        urgent=row.urgent,
+        refuses=row.refuses,
         note=row.note,
         declared=row.declared,
         opened=row.opened,
@@ -187,31 +218,21 @@ def narrowing_of(row: NarrowingRow) -> Narrowing:
     )
 
 
-def field_use_of(row: review.GrantUse) -> FieldUse:
+def field_use_of(row: evidence.GrantUse) -> FieldUse:
     """One grant's use as GraphQL shows it."""
     return FieldUse(
         client=row.client,
         coordinate=row.coordinate,
         form=row.form,
         declared=row.declared,
+        masked=row.masked,
         opened=row.opened,
+        used=row.used,
         withheld=row.withheld,
     )
 
 
-def finding_of(row: FindingRow) -> Finding:
-    """A finding as GraphQL shows it."""
-    return Finding(
-        id=strawberry.ID(str(row.finding_id)),
-        kind=FindingKind(row.kind),
-        actor=row.actor,
-        purpose=row.purpose,
-        entry_id=strawberry.ID(str(row.entry_id)),
-        found_at=row.found_at,
-    )
-
-
-def _grant(row: review.GrantUse) -> str:
+def _grant(row: evidence.GrantUse) -> str:
     return f"{row.client} {row.coordinate}"
 
 
@@ -229,7 +250,7 @@ class ReviewQuery:
     ) -> FieldUseConnection:
         """The grants and clients of one purpose."""
         size = page_size(first)
-        rows = await review.read_field_use(context_of(info), purpose=purpose)
+        rows = await evidence.read_field_use(context_of(info), purpose=purpose)
         return page_of(
             rows_after(rows, after=after, key=_grant),
             size=size,
@@ -253,18 +274,46 @@ class ReviewQuery:
             connection=NarrowingConnection,
         )
 
-    @strawberry.field(description="Findings, newest first; for officers.")
-    async def findings(self, info: strawberry.Info, first: First = 20, after: After = None) -> FindingConnection:
-        """They point into the log."""
-        size = page_size(first)
-        rows = await review.list_findings(context_of(info), before=id_in_cursor(after), limit=size + 1)
-        return page_of(
-            rows,
-            size=size,
-            key=lambda row: row.finding_id,
-            node=finding_of,
-            edge=FindingEdge,
-            connection=FindingConnection,
+    @strawberry.field(description="Steps that the trail bears out, over all purposes; for officers.")
+    async def narrowing_suggestions(self, info: strawberry.Info) -> list[NarrowingSuggestion]:
+        """Bounded by how many grants there are."""
+        return [
+            NarrowingSuggestion(
+                purpose=found.purpose,
+                coordinate=found.coordinate,
+                granted=found.granted,
+                step=found.step,
+                why=found.why,
+                since=found.since,
+                declared=found.declared,
+                opened=found.opened,
+                used=found.used,
+            )
+            for found in await evidence.read_suggestions(context_of(info))
+        ]
+
+    @strawberry.field(description="What a proposal would have refused, as the trail says now; for officers.")
+    async def narrowing_replay(
+        self,
+        info: strawberry.Info,
+        narrowing_id: Annotated[strawberry.ID, strawberry.argument(description="Id of the proposal.")],
+    ) -> NarrowingReplay:
+        """Before they decide."""
+        found = await review.read_replay(context_of(info), narrowing_id=parse_id(narrowing_id))
+        return NarrowingReplay(
+            since=found.since,
+            refuses=found.refuses,
+            accesses=[
+                RefusedAccess(
+                    client=access.client,
+                    document=access.document,
+                    refused=access.refused,
+                    shown=access.shown,
+                    last_at=access.last_at,
+                )
+                for access in found.accesses
+            ],
+            samples=[strawberry.ID(str(entry_id)) for entry_id in found.samples],
         )
 
 
@@ -284,8 +333,9 @@ class ReviewMutation:
             review.propose_narrowing,
             purpose=input.purpose,
             coordinate=input.coordinate,
-            form=input.form,
+            step=input.step or (Step.MASK if input.form is Form.MASKED else Step.DENY),
             note=input.note,
+            urgent=input.urgent,
         )
         return NarrowingPayload(user_errors=user_errors(outcome, info), narrowing_id=outcome.result)
 

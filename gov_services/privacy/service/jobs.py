@@ -1,4 +1,4 @@
-"""What follows by itself from the log and from facts of other rooms: messages, findings, holds. It opens nothing."""
+"""What follows by itself from the log and from facts of other rooms: messages, holds. It opens nothing."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from gov_services.audit import usage
 from gov_services.audit.entry import EntryKind
 from gov_services.audit.models import DescribedRow
 from gov_services.crypto.keys import DataClass
-from gov_services.kit.ids import new_id
 from gov_services.privacy import store
-from gov_services.privacy.findings import FindingKind
 from gov_services.privacy.ports import PrivacyPorts
+from gov_services.privacy.service import findings
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.events import Event
 from gov_services.subgraph.unit_of_work import commit
 
 BATCH = 500
-TELL, FIND = "tell-of-disclosures", "findings"
-FINDING_CODES = {"BUDGET_EXHAUSTED": FindingKind.BUDGET_EXHAUSTED, "NOT_RELATED": FindingKind.NO_RELATION}
-"""Refusals of staff and parties that an officer looks into, and what the finding is called."""
+TELL = "tell-of-disclosures"
 LONGEST_WAIT = dt.timedelta(hours=1)
 """For registration's event: an entry whose citizen is not known by then becomes a finding, and others go on."""
 
@@ -63,14 +60,6 @@ async def tell_of_disclosures(ctx: ReadContext[Any]) -> int:
     return (await commit(ctx, _tell)).result or 0 if ready else 0
 
 
-async def find(ctx: ReadContext[Any]) -> int:
-    """Turn refusals of staff and parties into findings; returns how many entries that took."""
-    async with ctx.reading() as session:
-        after = await store.watermark(session, job=FIND)
-        rows = await usage.refusals(session, codes=FINDING_CODES, after=after, limit=1)
-    return (await commit(ctx, _find)).result or 0 if rows else 0
-
-
 async def _tell(ctx: WriteContext[PrivacyPorts]) -> int:
     after = await store.watermark_for_update(ctx.session, job=TELL)
     rows = await usage.uses_by_parties(ctx.session, after=after, limit=BATCH)
@@ -88,7 +77,7 @@ async def _tell(ctx: WriteContext[PrivacyPorts]) -> int:
                 },
             )
         elif row.subject_tag is not None:
-            await _save_finding(ctx, row, FindingKind.SUBJECT_UNKNOWN)
+            await findings.save_unknown_subject(ctx, actor=row.actor, purpose=row.purpose, entry_id=row.id)
     return await _read_on(ctx, TELL, ready)
 
 
@@ -102,27 +91,6 @@ def _ready(rows: Sequence[DescribedRow], subjects: Collection[bytes], *, now: dt
         if row.subject_tag is not None and row.subject_tag not in subjects and now - row.at < LONGEST_WAIT:
             return rows[:index]
     return rows
-
-
-async def _find(ctx: WriteContext[PrivacyPorts]) -> int:
-    after = await store.watermark_for_update(ctx.session, job=FIND)
-    rows = await usage.refusals(ctx.session, codes=FINDING_CODES, after=after, limit=BATCH)
-    for row in rows:
-        if row.code is not None and row.actor.startswith(("staff:", "client:")):
-            await _save_finding(ctx, row, FINDING_CODES[row.code])
-    return await _read_on(ctx, FIND, rows)
-
-
-async def _save_finding(ctx: WriteContext[PrivacyPorts], row: DescribedRow, kind: FindingKind) -> None:
-    await store.save_finding(
-        ctx.session,
-        finding_id=new_id(ctx.now),
-        kind=kind.value,
-        actor=row.actor,
-        purpose=row.purpose,
-        entry_id=row.id,
-        now=ctx.now,
-    )
 
 
 async def _read_on(ctx: WriteContext[PrivacyPorts], job: str, rows: Sequence[DescribedRow]) -> int:

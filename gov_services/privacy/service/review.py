@@ -1,14 +1,11 @@
-"""Minimization from the trail: what a purpose grants and what of it is used; proposing and approving less of it."""
+"""Narrowing purposes: proposing a step on the evidence of the trail, and a second officer's decision on it."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from gov_services.audit import usage
 from gov_services.audit.entry import EntryKind
 from gov_services.consent import bundles
 from gov_services.consent.purposes import Bundle, Form
@@ -17,12 +14,11 @@ from gov_services.kit.errors import NotFound, UserError
 from gov_services.kit.ids import new_id
 from gov_services.privacy import store
 from gov_services.privacy.lifecycle import NarrowingEvent, NarrowingState, advance
-from gov_services.privacy.models import FindingRow, NarrowingRow
+from gov_services.privacy.minimization import DISCLOSING, Step, may_take
+from gov_services.privacy.models import NarrowingRow
 from gov_services.privacy.ports import PrivacyPorts
+from gov_services.privacy.service import evidence
 from gov_services.subgraph.context import ReadContext, WriteContext
-
-EVIDENCE_WINDOW = dt.timedelta(days=90)
-DISCLOSING = (Form.PLAIN, Form.MASKED, Form.DERIVED)
 
 
 class NothingToNarrow(UserError):
@@ -55,57 +51,37 @@ class SecondOfficerNeeded(UserError):
     }
 
 
-@dataclass(frozen=True, slots=True)
-class GrantUse:
-    """One grant of a purpose, as one client used it."""
+class WarnFirst(UserError):
+    """Somebody opens the field: it is warned of first, then masked, then taken away."""
 
-    client: str
-    coordinate: str
-    form: Form
-    declared: int
-    opened: int
-    withheld: int
-
-
-async def read_field_use(ctx: ReadContext[PrivacyPorts], *, purpose: str) -> list[GrantUse]:
-    """Granted, declared and opened, for each client and coordinate of a purpose. Raises NotFound."""
-    bundle = await ctx.disclosures.require_log_read(f"field-use:{purpose}", tag=None)
-    found = bundle.purposes.get(purpose)
-    if found is None:
-        raise NotFound
-    async with ctx.reading() as session:
-        uses = await usage.field_uses(session, purpose=purpose, since=ctx.now - EVIDENCE_WINDOW)
-    counted = {(use.client, use.coordinate): use for use in uses}
-    rows = []
-    for client in sorted(found.clients):
-        for coordinate, form in sorted(found.grants.items()):
-            if form in DISCLOSING:
-                use = counted.get((client, coordinate))
-                rows.append(
-                    GrantUse(
-                        client,
-                        coordinate,
-                        form,
-                        use.declared if use else 0,
-                        use.opened if use else 0,
-                        use.withheld if use else 0,
-                    )
-                )
-    return rows
+    code = "WARN_FIRST"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "近期仍有人查看该字段({refuses} 次),须先提示满七日,再打码,最后收回;紧急情况须说明理由。",
+        "en": "The field was opened {refuses} times: warn for seven days, then mask, then take it away; "
+        "or state why it is urgent.",
+    }
 
 
 async def propose_narrowing(
-    ctx: WriteContext[PrivacyPorts], *, purpose: str, coordinate: str, form: Form | None, note: str
+    ctx: WriteContext[PrivacyPorts], *, purpose: str, coordinate: str, step: Step, note: str, urgent: bool
 ) -> UUID:
-    """Propose that a purpose grants a coordinate no more, or only as `form`; the trail's counts go with it."""
-    _narrower(ctx.bundle, purpose, coordinate, form, vocabulary=ctx.ports.vocabulary)
-    since = ctx.now - EVIDENCE_WINDOW
-    uses = [
-        use for use in await usage.field_uses(ctx.session, purpose=purpose, since=since) if use.coordinate == coordinate
-    ]
-    waiting = await store.open_narrowing(ctx.session, purpose=purpose, coordinate=coordinate)
-    if waiting is not None:
+    """Propose a step with a grant; what the trail says goes with it. Raises NothingToNarrow, WarnFirst and others."""
+    granted = _granted(ctx.bundle, purpose, coordinate)
+    if step is Step.RESTORE:
+        earlier = await store.forms_before(ctx.session, purpose=purpose, coordinate=coordinate)
+        form = next((Form(name) for name in earlier if name != granted), None)
+    else:
+        form = {Step.WARN: granted, Step.MASK: Form.MASKED}.get(step)
+    _after(ctx.bundle, purpose, coordinate, step, form, vocabulary=ctx.ports.vocabulary)
+    found = await _evidence(ctx, purpose, coordinate, step, form)
+    await _require_order(ctx, purpose, coordinate, step, refuses=found.refuses, urgent=urgent)
+    if await store.open_narrowing(ctx.session, purpose=purpose, coordinate=coordinate) is not None:
         raise AlreadyProposed
+    uses = [
+        use
+        for use in await evidence.uses_since(ctx.session, purpose=purpose, since=found.since)
+        if use.coordinate == coordinate
+    ]
     narrowing_id = new_id(ctx.now)
     ctx.session.add(
         NarrowingRow(
@@ -113,17 +89,21 @@ async def propose_narrowing(
             purpose=purpose,
             coordinate=coordinate,
             form=form.value if form else None,
+            form_before=granted.value if granted else None,
+            step=step.value,
+            urgent=urgent,
+            refuses=found.refuses,
             note=note,
             declared=sum(use.declared for use in uses),
             opened=sum(use.opened for use in uses),
-            since=since,
+            since=found.since,
             state=NarrowingState.PROPOSED.value,
             proposed_by=ctx.staff_id(),
             proposed_at=ctx.now,
         )
     )
     await ctx.record(
-        "narrowing.proposed",
+        "narrowing.proposed-urgent" if urgent else "narrowing.proposed",
         subject=None,
         object_ref=f"narrowing:{narrowing_id}",
         disclosed={coordinate: "NARROWING"},
@@ -132,7 +112,10 @@ async def propose_narrowing(
 
 
 async def decide_narrowing(ctx: WriteContext[PrivacyPorts], *, narrowing_id: UUID | None, approve: bool) -> UUID:
-    """Approve or refuse another officer's proposal. Approval puts a new signed bundle in force with the commit."""
+    """Approve or refuse another officer's proposal. Approval puts a new signed bundle in force with the commit.
+
+    The order of steps is asked for again: since it was proposed, the field may have come into use.
+    """
     row = await store.narrowing_for_update(ctx.session, narrowing_id=narrowing_id) if narrowing_id else None
     if row is None:
         raise NotFound
@@ -142,8 +125,10 @@ async def decide_narrowing(ctx: WriteContext[PrivacyPorts], *, narrowing_id: UUI
         raise SecondOfficerNeeded
     bundle = None
     if approve:
-        form = Form(row.form) if row.form else None
-        bundle = _narrower(ctx.bundle, row.purpose, row.coordinate, form, vocabulary=ctx.ports.vocabulary)
+        form, step = Form(row.form) if row.form else None, Step(row.step)
+        bundle = _after(ctx.bundle, row.purpose, row.coordinate, step, form, vocabulary=ctx.ports.vocabulary)
+        found = await _evidence(ctx, row.purpose, row.coordinate, step, form)
+        await _require_order(ctx, row.purpose, row.coordinate, step, refuses=found.refuses, urgent=row.urgent)
         await bundles.publish(
             ctx.session,
             bundle,
@@ -171,6 +156,20 @@ async def decide_narrowing(ctx: WriteContext[PrivacyPorts], *, narrowing_id: UUI
     return row.narrowing_id
 
 
+async def read_replay(ctx: ReadContext[PrivacyPorts], *, narrowing_id: UUID | None) -> evidence.Replay:
+    """What a proposal would have refused, as the trail says now. Raises NotFound."""
+    bundle = await ctx.disclosures.require_log_read("narrowing-replay", tag=None)
+    async with ctx.reading() as session:
+        row = await store.narrowing(session, narrowing_id=narrowing_id) if narrowing_id else None
+        purpose = bundle.purposes.get(row.purpose) if row else None
+        if row is None or purpose is None:
+            raise NotFound
+        form = Form(row.form) if row.form else None
+        return await evidence.replay(
+            session, purpose=purpose, coordinate=row.coordinate, step=Step(row.step), form=form, now=ctx.now
+        )
+
+
 async def read_narrowing(ctx: ReadContext[PrivacyPorts], *, narrowing_id: UUID) -> NarrowingRow:
     """One proposal. Raises NotFound."""
     async with ctx.reading() as session:
@@ -187,20 +186,54 @@ async def list_narrowings(ctx: ReadContext[PrivacyPorts], *, before: UUID | None
         return await store.narrowings(session, before=before, limit=limit)
 
 
-async def list_findings(ctx: ReadContext[PrivacyPorts], *, before: UUID | None, limit: int) -> Sequence[FindingRow]:
-    """Findings, newest first."""
-    await ctx.disclosures.require_log_read("findings", tag=None)
-    async with ctx.reading() as session:
-        return await store.findings(session, before=before, limit=limit)
-
-
-def _narrower(bundle: Bundle, purpose: str, coordinate: str, form: Form | None, *, vocabulary: Vocabulary) -> Bundle:
+def _granted(bundle: Bundle, purpose: str, coordinate: str) -> Form | None:
     found = bundle.purposes.get(purpose)
-    granted = found.grants.get(coordinate) if found else None
-    # MASKED is less than PLAIN; nothing else is less than anything but its own absence.
-    if granted not in DISCLOSING or (form is not None and (granted, form) != (Form.PLAIN, Form.MASKED)):
+    return found.grants.get(coordinate) if found else None
+
+
+async def _evidence(
+    ctx: WriteContext[PrivacyPorts], purpose: str, coordinate: str, step: Step, form: Form | None
+) -> evidence.Replay:
+    found = ctx.bundle.purposes[purpose]
+    return await evidence.replay(ctx.session, purpose=found, coordinate=coordinate, step=step, form=form, now=ctx.now)
+
+
+async def _require_order(
+    ctx: WriteContext[PrivacyPorts], purpose: str, coordinate: str, step: Step, *, refuses: int, urgent: bool
+) -> None:
+    granted = _granted(ctx.bundle, purpose, coordinate)
+    warned = coordinate in ctx.bundle.purposes[purpose].warned
+    since = await store.warned_since(ctx.session, purpose=purpose, coordinate=coordinate) if warned else None
+    maskable = coordinate in ctx.ports.vocabulary and ctx.ports.vocabulary[coordinate].mask is not None
+    in_order = granted is None or may_take(
+        step, granted=granted, refuses=refuses, maskable=maskable, warned_since=since, now=ctx.now
+    )
+    if not in_order and not urgent:
+        raise WarnFirst(field="input.step", refuses=refuses)
+
+
+def _after(
+    bundle: Bundle, purpose: str, coordinate: str, step: Step, form: Form | None, *, vocabulary: Vocabulary
+) -> Bundle:
+    """The bundle after a step. Raises NothingToNarrow where it changes nothing, or widens."""
+    granted = _granted(bundle, purpose, coordinate)
+    if purpose not in bundle.purposes:
+        raise NothingToNarrow(field="input.purpose")
+    if step is Step.RESTORE:
+        # Back to what it was before the last step, and to nothing that it never was.
+        if form is None or granted is form or granted not in (None, Form.MASKED):
+            raise NothingToNarrow(field="input.coordinate")
+        return bundle.with_grant(purpose, coordinate, form)
+    if granted not in DISCLOSING:
         raise NothingToNarrow(field="input.coordinate")
-    # What has no mask is given whole or not at all: a decision MASKED would say less than what happens.
-    if form is Form.MASKED and (coordinate not in vocabulary or vocabulary[coordinate].mask is None):
+    if step is Step.WARN:
+        if coordinate in bundle.purposes[purpose].warned:
+            raise NothingToNarrow(field="input.coordinate")
+        return bundle.with_warning(purpose, coordinate)
+    # MASKED is less than PLAIN; nothing else is less than anything but its own absence. What has no mask is given
+    # whole or not at all: a decision MASKED would say less than what happens.
+    if step is Step.MASK and granted is not Form.PLAIN:
+        raise NothingToNarrow(field="input.coordinate")
+    if step is Step.MASK and (coordinate not in vocabulary or vocabulary[coordinate].mask is None):
         raise NothingToNarrow(field="input.form")
     return bundle.without_grant(purpose, coordinate, form=form)
