@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Select, func, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gov_services.audit import store
-from gov_services.audit.entry import EntryKind
+from gov_services.audit.entry import Entry, EntryKind, EntryMalformed
 from gov_services.audit.models import DescribedRow, EntryRow, PendingRow
 from gov_services.kit.database import ReadSession
 
@@ -78,6 +78,15 @@ def _matching(wanted: Search) -> Select[int]:
     if wanted.until is not None:
         query = query.where(DescribedRow.at < wanted.until)
     return query
+
+
+async def entry(session: ReadSession, *, entry_id: UUID) -> Entry | None:
+    """The numbered entry of that id; None where there is none, or its text is no entry's."""
+    rows = await store.found(session, select(DescribedRow.seq).where(DescribedRow.id == entry_id))
+    try:
+        return Entry.parse(rows[0].body) if rows else None
+    except EntryMalformed:
+        return None
 
 
 async def count(session: ReadSession) -> int:

@@ -58,3 +58,21 @@ async def days_asked(session: ReadSession, entry: Entry, *, over: dt.timedelta) 
         DescribedRow.at <= entry.at,
     )
     return (await session.execute(query)).scalar_one()
+
+
+async def subjects_read(
+    session: ReadSession, *, actor: str, since: dt.datetime, until: dt.datetime
+) -> frozenset[bytes]:
+    """Tags of everybody about whom an actor opened something between two moments."""
+    query = (
+        select(DescribedRow.subject_tag)
+        .where(
+            DescribedRow.actor == actor,
+            DescribedRow.kind == EntryKind.USE,
+            DescribedRow.subject_tag.is_not(None),
+            DescribedRow.at >= since,
+            DescribedRow.at <= until,
+        )
+        .distinct()
+    )
+    return frozenset(tag for tag in (await session.execute(query)).scalars() if tag is not None)

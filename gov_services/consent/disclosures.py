@@ -378,6 +378,8 @@ class Disclosures:
 
 def _code_of(decision: Declared | Unrelated) -> str | None:
     """Why a decision gives nothing at all; None where it gives something, or was asked for nothing in particular."""
+    if isinstance(decision, Unrelated) and decision.restricted:
+        return "RESTRICTED"
     if isinstance(decision, Unrelated):
         # Who asks on the strength of consents lacks one: that is no tie that somebody pretended to have.
         return Withheld.CONSENT_REQUIRED.value if decision.purpose.basis is Basis.CONSENT else "NOT_RELATED"

@@ -18,6 +18,9 @@ from gov_services.kit.actor import ActorKind
 from gov_services.kit.context import Call
 from gov_services.kit.database import ReadSession
 
+OF_ROWS = (Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS, Relation.HANDLER)
+"""Relations that rooms state; all others follow from the request itself, or from a consent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
@@ -45,19 +48,21 @@ async def gather(
     loaded = await keys.load_classes(session, wanted=wanted, now=call.now)
     tags, boxes = loaded[DataClass.AUDIT], loaded[data_class]
     relations: dict[UUID, set[tuple[Relation, UUID | None]]] = {}
-    if actor.id is not None and {Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS} & purpose.relations:
+    if actor.id is not None and {*OF_ROWS} & purpose.relations:
         for row in await store.relations(session, citizen_ids=subject_ids, actor_id=actor.id, now=call.now):
             relations.setdefault(row.citizen_id, set()).add((Relation(row.relation), row.case_id))
     standing = await store.standing(session, citizen_ids=subject_ids, purpose=purpose.code, recipient=actor.client_id)
     counted = [row for row in standing if row.uses is not None or row.times is not None]
     readings = await store.readings(session, consents=counted, but=call.request_id)
     consents = {row.citizen_id: consent_of(row, readings.get(row.citizen_id, ()), now=call.now) for row in standing}
+    restrictions = await store.restrictions(session, citizen_ids=subject_ids)
     facts = {
         subject_id: Facts(
             subject_id=subject_id,
             known=subject_id in tags and subject_id in boxes,
             relations=frozenset(relations.get(subject_id, ())),
             consent=consents.get(subject_id),
+            restriction=restrictions.get(subject_id),
         )
         for subject_id in subject_ids
     }

@@ -46,6 +46,19 @@ class RelationRow(Base):
     until: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
 
 
+class RestrictionRow(Base):
+    """That a citizen's data may not be processed but for what `Purpose.goes_on` lets pass."""
+
+    __tablename__ = "restriction"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    restriction_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    level: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    until: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+
+
 class RevisionRow(Base):
     """One step in the life of a consent, hashed to the step before. Append-only."""
 

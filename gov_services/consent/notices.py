@@ -25,6 +25,7 @@ CATEGORIES: Mapping[str, Mapping[str, str]] = {
     "health": {"zh-CN": "健康信息", "en": "health"},
     "identifier": {"zh-CN": "证件号码", "en": "identity numbers"},
     "name": {"zh-CN": "姓名", "en": "name"},
+    "request": {"zh-CN": "您提出请求的内容", "en": "what you write in a request"},
     "payment": {"zh-CN": "缴费信息", "en": "payments"},
 }
 RETENTION: Mapping[str, str] = {

@@ -10,7 +10,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from gov_services.consent.lifecycle import STANDS
-from gov_services.consent.purposes import Basis, Bundle, Form, Purpose, Relation
+from gov_services.consent.purposes import Basis, Bundle, Form, Purpose, Relation, Restriction
 from gov_services.consent.terms import Terms
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.context import Call
@@ -105,6 +105,7 @@ class Facts:
     relations: frozenset[tuple[Relation, UUID | None]] = frozenset()
     """Standing relations of the actor, each with its case."""
     consent: Consent | None = None
+    restriction: Restriction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,8 @@ class Unrelated:
     known: bool
     purpose: Purpose
     policy_hash: bytes
+    restricted: bool = False
+    """A relation holds, and the subject's data may not be processed for this now. From outside it looks the same."""
 
 
 def admit(bundle: Bundle, call: Call) -> Purpose:
@@ -170,8 +173,17 @@ def decide(
     """
     # (1) The subject exists and one of the purpose's relations holds.
     relation = _relation(purpose, call=call, facts=facts, case_id=case_id, presented=presented)
-    if relation is None or not facts.known:
-        return Unrelated(subject_id=facts.subject_id, known=facts.known, purpose=purpose, policy_hash=bundle.hash)
+    restricted = (
+        facts.restriction is not None and relation is not Relation.SELF and not purpose.goes_on(facts.restriction)
+    )
+    if relation is None or not facts.known or restricted:
+        return Unrelated(
+            subject_id=facts.subject_id,
+            known=facts.known,
+            purpose=purpose,
+            policy_hash=bundle.hash,
+            restricted=restricted and relation is not None,
+        )
     # (2) Each coordinate on its own.
     consent = facts.consent if facts.consent is not None and _holds(facts.consent, purpose, call.now) else None
     decisions = {coordinate: _decide_one(purpose, coordinate, consent) for coordinate in coordinates}

@@ -158,6 +158,7 @@ def _purpose(code: str, raw: object, parties: Mapping[str, Party]) -> Purpose:
             budget_hour=told.take("budget_hour", int, 0),
             budget_day=told.take("budget_day", int, 0),
             budget_month=told.take("budget_month", int, 0),
+            despite_storage=told.take("despite_storage", bool, False),
             warned=frozenset(told.names("warned", [])),
         )
     except ValueError as malformed:  # PurposeRefused is one, and has said of what

@@ -50,6 +50,17 @@ class Relation(StrEnum):
     VERIFIER = "verifier"
     """Someone to whom the subject presented a code, or their full identifier, just now; always under a budget."""
     BREAK_GLASS = "break-glass"
+    HANDLER = "handler"
+    """Who has taken a request that the subject made under their rights: of that request only."""
+
+
+class Restriction(StrEnum):
+    """How processing of a subject's data is restricted. They themselves see it all the same."""
+
+    OBJECTED = "objected"
+    """By the citizen, for as long as they wish (PIPL 44)."""
+    STORAGE_ONLY = "storage-only"
+    """After an erasure, of what a law has kept (PIPL 47)."""
 
 
 class NoticeState(StrEnum):
@@ -132,6 +143,8 @@ class Purpose:
     budget_day: int = 0
     budget_month: int = 0
     """The same in 24 hours, and in 30 days; 0: no budget over that time."""
+    despite_storage: bool = False
+    """Whether it goes on when a subject's data may only be stored (PIPL 47): for what the law keeps it for."""
     warned: frozenset[str] = frozenset()
     """Coordinates that are about to be taken away: still given, and whoever gets one is told."""
     notice_hash: bytes = field(init=False)
@@ -148,6 +161,16 @@ class Purpose:
         """Whether a consent to that notice is one to this purpose: to the notice in force, or one that still counts."""
         until = self.earlier_notices_until
         return until is None or notice_hash == self.notice_hash or local_day(now) <= until
+
+    def goes_on(self, restriction: Restriction) -> bool:
+        """Whether it may go on about a subject whose data is restricted.
+
+        An objection ends what rests on agreement or on what the person asked for; what a law asks for goes on
+        (PIPL 44). What may only be stored serves nothing but what it is stored for.
+        """
+        if restriction is Restriction.STORAGE_ONLY:
+            return self.despite_storage
+        return self.basis not in (Basis.CONSENT, Basis.CONTRACT)
 
     def budgets(self) -> list[tuple[dt.timedelta, int]]:
         """How many people one actor may ask about, and in what time; none where no budget is kept."""
@@ -291,6 +314,7 @@ def _plain(purpose: Purpose) -> dict[str, object]:
         "budget_hour": purpose.budget_hour,
         "budget_day": purpose.budget_day,
         "budget_month": purpose.budget_month,
+        "despite_storage": purpose.despite_storage,
         "warned": sorted(purpose.warned),
     }
 

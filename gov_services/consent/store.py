@@ -9,7 +9,16 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gov_services.consent.models import AttestationRow, BundleRow, ReadingRow, RelationRow, RevisionRow, StandingRow
+from gov_services.consent.models import (
+    AttestationRow,
+    BundleRow,
+    ReadingRow,
+    RelationRow,
+    RestrictionRow,
+    RevisionRow,
+    StandingRow,
+)
+from gov_services.consent.purposes import Restriction
 from gov_services.kit.database import ReadSession, Session
 
 
@@ -39,6 +48,31 @@ async def relations(
         or_(RelationRow.until.is_(None), RelationRow.until > now),
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def restrictions(session: ReadSession, *, citizen_ids: Sequence[UUID]) -> dict[UUID, Restriction]:
+    """How processing of these citizens' data is restricted; the strictest of several."""
+    query = select(RestrictionRow.citizen_id, RestrictionRow.level).where(
+        RestrictionRow.citizen_id.in_(citizen_ids), RestrictionRow.until.is_(None)
+    )
+    found: dict[UUID, Restriction] = {}
+    for citizen_id, level in await session.execute(query):
+        if found.get(citizen_id) is not Restriction.STORAGE_ONLY:
+            found[citizen_id] = Restriction(level)
+    return found
+
+
+async def lift_restriction(session: Session, *, citizen_id: UUID, level: Restriction, now: dt.datetime) -> None:
+    """End a restriction of that level, if there is one."""
+    await session.execute(
+        update(RestrictionRow)
+        .where(
+            RestrictionRow.citizen_id == citizen_id,
+            RestrictionRow.level == level.value,
+            RestrictionRow.until.is_(None),
+        )
+        .values(until=now)
+    )
 
 
 async def end_relations(

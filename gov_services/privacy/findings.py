@@ -24,6 +24,10 @@ class FindingKind(StrEnum):
     """Judged again, the consent or the case that an access named does not bear it out."""
     OVER_ASKING = "over-asking"
     """A document asks for a field again and again and never opens it."""
+    OVERDUE = "overdue"
+    """A person's request, or the report of a breach, is past its term."""
+    COMPLAINT = "complaint"
+    """A citizen complains about an access."""
     BREAK_GLASS = "break-glass"
     """Somebody read under a relation that they gave themselves, for an emergency."""
 

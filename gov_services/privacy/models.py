@@ -1,4 +1,4 @@
-"""Tables of schema `privacy`. None holds a personal value: tags, ids, coordinates, counts. No SQL is built here."""
+"""Tables of schema `privacy`: tags, ids, coordinates, counts; and people's own words, sealed. No SQL is built here."""
 
 from __future__ import annotations
 
@@ -21,10 +21,26 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gov_services.crypto.columns import Sealed, SealedColumn
+from gov_services.crypto.keys import DataClass
 from gov_services.kit.database import Base
 
 _MOMENT = TIMESTAMP(timezone=True)
 _ID = Uuid(as_uuid=True)
+RIGHT_TEXT = SealedColumn(
+    "privacy.right_request.text",
+    coordinate="RightRequest.text",
+    data_class=DataClass.AUDIT,
+    row="request_id",
+    pad_to=256,
+)
+RIGHT_ANSWER = SealedColumn(
+    "privacy.right_request.answer",
+    coordinate="RightRequest.answer",
+    data_class=DataClass.AUDIT,
+    row="request_id",
+    pad_to=256,
+)
 
 
 class SubjectRow(Base):
@@ -184,6 +200,58 @@ class ConsentRequestRow(Base):
     consent_id: Mapped[UUID | None] = mapped_column(_ID)
     made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     until: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class RightRequestRow(Base):
+    """What a person asks for under their rights, in their own words, and what they were answered."""
+
+    __tablename__ = "right_request"
+    __table_args__ = (
+        Index("ix_right_request_waiting", "made_at", postgresql_where="state IN ('RECEIVED', 'TAKEN')"),
+        {"schema": "privacy"},
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    request_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    about: Mapped[str] = mapped_column(Text)
+    text: Mapped[Sealed] = mapped_column(RIGHT_TEXT)
+    state: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    due_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    taken_by: Mapped[UUID | None] = mapped_column(_ID)
+    taken_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    reason: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[Sealed | None] = mapped_column(RIGHT_ANSWER)
+    answered_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+
+
+class BreachRow(Base):
+    """A breach of personal data: what is told of it, and what was done by when. It names nobody whose data it was."""
+
+    __tablename__ = "breach"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    breach_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    grade: Mapped[str] = mapped_column(Text)
+    kinds: Mapped[str] = mapped_column(Text)
+    cause: Mapped[str] = mapped_column(Text)
+    harm: Mapped[str] = mapped_column(Text)
+    measures: Mapped[str] = mapped_column(Text)
+    advice: Mapped[str] = mapped_column(Text)
+    contact: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    until: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    found_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    entered_by: Mapped[UUID] = mapped_column(_ID)
+    report_due_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    reported_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    report_number: Mapped[str | None] = mapped_column(Text)
+    people: Mapped[int | None] = mapped_column(Integer)
+    told_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    not_told_because: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
 
 
 class WatermarkRow(Base):

@@ -63,7 +63,7 @@ async def cases_of(session: ReadSession, *, citizen_id: UUID) -> tuple[dt.dateti
     A relation stands from the very commit that assigns the case, where an event may still be on its way.
     """
     query = select(func.max(RelationRow.since), func.bool_or(RelationRow.until.is_(None))).where(
-        RelationRow.citizen_id == citizen_id, RelationRow.case_id.is_not(None)
+        RelationRow.citizen_id == citizen_id, RelationRow.relation == "officer"
     )
     latest, is_open = (await session.execute(query)).one()
     return latest, bool(is_open)

@@ -15,7 +15,7 @@ import cedarpy
 import pytest
 
 from gov_services.consent.policy import DISCLOSING, Consent, Declared, Facts, admit, decide
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Party, Purpose, Relation
+from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Party, Purpose, Relation, Restriction
 from gov_services.consent.terms import Terms
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import local_day
@@ -59,6 +59,7 @@ def a_purpose(chance: random.Random, code: str) -> Purpose:
         ends_on=chance.choice((None, None, dt.date(2026, 3, 1), dt.date(2026, 3, 2), dt.date(2026, 3, 3))),
         needs_reason=chance.random() < 0.3,
         budget_hour=0,
+        despite_storage=chance.random() < 0.3,
     )
 
 
@@ -95,6 +96,7 @@ def some_facts(chance: random.Random, hashes: tuple[bytes, ...]) -> Facts:
         known=chance.random() < 0.9,
         relations=frozenset((one, chance.choice((None, *CASES))) for one in some(chance, held)),
         consent=consent if chance.random() < 0.7 else None,
+        restriction=chance.choice((None, None, None, *Restriction)),
     )
 
 
@@ -125,10 +127,11 @@ def in_cedar(purpose: Purpose) -> str:
             f' && (context.notice == "{purpose.notice_hash.hex()}" '
             f"|| context.today <= {purpose.earlier_notices_until.toordinal()})"
         )
+    itself = '(context.kind == "citizen" && context has actor && context.actor == context.subject)'
     ways = ["false"]
     for relation in purpose.relations:
         if relation is Relation.SELF:
-            ways.append('(context.kind == "citizen" && context has actor && context.actor == context.subject)')
+            ways.append(itself)
         elif relation is Relation.VERIFIER:
             ways.append("context.presented")
         elif relation is Relation.CONSENTED:
@@ -139,6 +142,13 @@ def in_cedar(purpose: Purpose) -> str:
                 f'(context has case && context.caseRelations.contains("{relation.value}")))'
             )
     conditions.append(f"({' || '.join(ways)})")
+    # Their own always; an objection stops what rests on agreement or contract, storage all but what is for that.
+    free = [itself] if Relation.SELF in purpose.relations else []
+    if purpose.basis not in (Basis.CONSENT, Basis.CONTRACT):
+        free.append('context.restriction == "objected"')
+    if purpose.despite_storage:
+        free.append('context.restriction == "storage-only"')
+    conditions.append(f"({' || '.join(['!(context has restriction)', *free])})")
     policies = []
     for coordinate, granted in purpose.grants.items():
         if granted not in DISCLOSING:
@@ -193,6 +203,8 @@ def context_of(call: Call, facts: Facts, case_id: UUID | None, presented: bool) 
         heard["reason"] = call.reason
     if case_id is not None:
         heard["case"] = str(case_id)
+    if facts.restriction is not None:
+        heard["restriction"] = facts.restriction.value
     if consent is not None:
         heard["consentState"] = consent.state
         heard["spent"] = consent.spent

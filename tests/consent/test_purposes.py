@@ -36,6 +36,7 @@ LAWFUL: dict[str, Any] = {
     "times": 0,
     "per": "",
     "warned": [],
+    "despite_storage": False,
     "necessity": {},
     "impact": {},
     "notice_due": "",

@@ -49,7 +49,7 @@ pytestmark = pytest.mark.untraced
 NOTHING = "00000000-0000-7000-8000-000000000000"
 MALFORMED = "no-such-id'; --"
 PASSWORD = "an invented password"
-STRANGER_ROLES = ("permit-officer", "permit-approver", "registrar", "finance-officer", "supervisor")
+STRANGER_ROLES = ("permit-officer", "permit-approver", "registrar", "finance-officer", "supervisor", "rights-officer")
 
 VICTIMS: Mapping[str, str] = {
     "Query.application.id": "application",
@@ -82,6 +82,14 @@ VICTIMS: Mapping[str, str] = {
     "RejectRefundInput.refundId": "nothing",
     "WithdrawConsentInput.consentId": "consent",
     "ConsentInput.consentId": "consent",
+    "Query.rightRequest.id": "nothing",
+    "RightRequestInput.requestId": "nothing",
+    "AnswerRightRequestInput.requestId": "nothing",
+    "Query.narrowingReplay.narrowingId": "nothing",
+    "ReviewFindingInput.findingId": "nothing",
+    "BreachInput.breachId": "nothing",
+    "ReportBreachInput.breachId": "nothing",
+    "WaiveBreachNoticeInput.breachId": "nothing",
     "OpenConsentRequestInput.reference": "consent",
     "AnswerConsentRequestInput.requestId": "nothing",
     "ConsentRequestInput.requestId": "nothing",
@@ -104,7 +112,7 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
 
 PERSONAL_STATE = ("identity", "permits", "payments", "healthcode", "consent", "privacy", "keys")
 """Schemas in which a refused question changes nothing."""
-FINDINGS = ("privacy.finding", "privacy.watermark")
+FINDINGS = ("privacy.finding", "privacy.field_use", "privacy.watermark")
 """What is made of the log meanwhile: that somebody asked too often is to be found."""
 
 
@@ -328,7 +336,9 @@ def value_of(type_: Any) -> Any:
         }
     if isinstance(type_, GraphQLEnumType):
         return next(iter(type_.values))
-    return {"Boolean": True, "Int": 1, "String": "invented", "ID": NOTHING}[type_.name]
+    return {"Boolean": True, "Int": 1, "String": "invented", "DateTime": "2026-03-01T00:00:00Z", "ID": NOTHING}[
+        type_.name
+    ]
 
 
 def leaves(value: Any) -> Iterator[Any]:

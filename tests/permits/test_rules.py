@@ -17,6 +17,7 @@ from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.crypto.tokens import TokenRefused, sign_token
 from gov_services.kit.actor import Actor, ActorKind
 from gov_services.kit.database import Database
+from gov_services.kit.working_days import due_on, is_working_day, local_day, term_end, working_days_until
 from gov_services.permits import links
 from gov_services.permits.app import CATALOGUE
 from gov_services.permits.catalogue import CatalogueRefused, load_catalogue
@@ -31,7 +32,6 @@ from gov_services.permits.media import (
     media_type_of,
 )
 from gov_services.permits.models import TransitionRow
-from gov_services.permits.working_days import due_on, is_working_day, local_day, term_end, working_days_until
 
 NOW = dt.datetime(2026, 3, 2, 1, 0, tzinfo=dt.UTC)
 ISSUER = "https://city.example"

@@ -42,6 +42,16 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": "Your phone number was replaced at a counter. If that was not you, tell us at once.",
     },
     "consent.changed": {"zh-CN": "您的授权已变更。", "en": "One of your consents has changed."},
+    "right.answered": {
+        "zh-CN": "您提出的个人信息请求已答复。如被拒绝,答复中载明理由;您可以依法向人民法院提起诉讼。",
+        "en": "Your request about your data was answered. A refusal says why; you may take it to court.",
+    },
+    "breach.happened": {
+        "zh-CN": "您的个人信息可能已泄露。信息种类:${kinds};原因:${cause};可能的危害:${harm};已采取的措施:${measures};"
+        "您可以:${advice};联系方式:${contact}。",
+        "en": "Your data may be in other hands. Which: ${kinds}; cause: ${cause}; possible harm: ${harm}; "
+        "what was done: ${measures}; what you can do: ${advice}; contact: ${contact}.",
+    },
     "glass.broken": {
         "zh-CN": "因紧急情况,工作人员查看了您的联系信息;该操作将由其他部门复核,详情见“谁看过我的信息”。",
         "en": "In an emergency a member of staff read how to reach you. Another office looks into it; see who saw your "

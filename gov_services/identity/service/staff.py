@@ -21,7 +21,10 @@ from gov_services.kit.valkey import unavailable_when_away
 from gov_services.subgraph.context import WriteContext
 
 ROLES = frozenset(
-    {"permit-officer", "permit-approver", "supervisor", "finance-officer", "registrar", "compliance-officer"}
+    {
+        *("permit-officer", "permit-approver", "supervisor", "finance-officer", "registrar", "rights-officer"),
+        "compliance-officer",
+    }
 )
 CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{2,40}")
 TRIES = 10

@@ -9,6 +9,7 @@ from typing import ClassVar
 from gov_services.consent.attestations import Claim
 from gov_services.kit.errors import NotFound, UserError
 from gov_services.kit.ids import new_id, parse_id
+from gov_services.kit.working_days import term_end
 from gov_services.permits import store
 from gov_services.permits.catalogue import columns_of, service_from_row
 from gov_services.permits.filled_in import filled_in
@@ -24,7 +25,6 @@ from gov_services.permits.service.moving import (
     own_application,
     require_step,
 )
-from gov_services.permits.working_days import term_end
 
 COLUMNS = {
     "businessName": ("business_name", BUSINESS_NAME),

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
+from gov_services.kit.working_days import local_day, term_end, working_days_until
 from gov_services.permits import store
 from gov_services.permits.filled_in import filled_note
 from gov_services.permits.lifecycle import Event, State
@@ -24,7 +25,6 @@ from gov_services.permits.service.moving import (
     require_step,
     tell_applicant,
 )
-from gov_services.permits.working_days import local_day, term_end, working_days_until
 
 
 class Correctable(StrEnum):

@@ -36,6 +36,8 @@ register_enum(
         FindingKind.CURIOSITY: "Staff came back to one person on several days without a case.",
         FindingKind.GROUNDLESS: "The consent or the case that an access named does not bear it out.",
         FindingKind.OVER_ASKING: "A document asks for a field again and again and never opens it.",
+        FindingKind.OVERDUE: "A person's request, or the report of a breach, is past its term.",
+        FindingKind.COMPLAINT: "A citizen complains about an access.",
         FindingKind.BREAK_GLASS: "Somebody read under a relation that they gave themselves, for an emergency.",
     },
 )

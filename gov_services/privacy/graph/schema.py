@@ -6,23 +6,34 @@ from functools import cache
 
 import strawberry
 
+from gov_services.privacy.graph.breaches import BreachMutation, BreachQuery
 from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
 from gov_services.privacy.graph.erasure import ErasureMutation
 from gov_services.privacy.graph.findings import FindingMutation, FindingQuery
 from gov_services.privacy.graph.history import HistoryQuery
 from gov_services.privacy.graph.requests import RequestMutation, RequestQuery
 from gov_services.privacy.graph.review import ReviewMutation, ReviewQuery
+from gov_services.privacy.graph.rights import RightMutation, RightQuery
 from gov_services.privacy.graph.use_reports import UseReportMutation
 from gov_services.subgraph.schema import Schema, build_schema
 
 
 @strawberry.type(name="Query", description="Questions.")
-class Query(ConsentQuery, RequestQuery, HistoryQuery, ReviewQuery, FindingQuery):
+class Query(ConsentQuery, RequestQuery, HistoryQuery, ReviewQuery, FindingQuery, RightQuery, BreachQuery):
     """All root fields of the subgraph."""
 
 
 @strawberry.type(name="Mutation", description="Changes: one a document, each with an input and a payload.")
-class Mutation(ConsentMutation, RequestMutation, ReviewMutation, FindingMutation, UseReportMutation, ErasureMutation):
+class Mutation(
+    ConsentMutation,
+    RequestMutation,
+    ReviewMutation,
+    FindingMutation,
+    UseReportMutation,
+    RightMutation,
+    BreachMutation,
+    ErasureMutation,
+):
     """All changes of the subgraph."""
 
 

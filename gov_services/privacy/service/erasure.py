@@ -10,6 +10,7 @@ from uuid import UUID
 from gov_services.audit.entry import EntryKind
 from gov_services.consent import store as consent_store
 from gov_services.consent.lifecycle import OPEN, ConsentEvent
+from gov_services.consent.purposes import Restriction
 from gov_services.crypto.keys import DataClass
 from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
@@ -17,7 +18,7 @@ from gov_services.privacy import store
 from gov_services.privacy.holds import HOLDS, Hold, held_since
 from gov_services.privacy.models import ErasureRow
 from gov_services.privacy.ports import PrivacyPorts
-from gov_services.privacy.service import consents
+from gov_services.privacy.service import consents, rights
 from gov_services.subgraph.context import WriteContext
 
 
@@ -69,6 +70,7 @@ async def request_erasure(ctx: WriteContext[PrivacyPorts], *, confirm: bool) -> 
     keys = ctx.services.discloser.keys
     for data_class in destroyed:
         await keys.shred(ctx.session, citizen_id=citizen_id, data_class=data_class, reason="erasure", now=ctx.now)
+    await rights.set_restriction(ctx, citizen_id, Restriction.STORAGE_ONLY)
     erasure = ErasureRow(
         citizen_id=citizen_id,
         erasure_id=new_id(ctx.now),

@@ -158,6 +158,25 @@ async def save_unknown_subject(ctx: WriteContext[PrivacyPorts], *, actor: str, p
     await _save(ctx, FindingKind.SUBJECT_UNKNOWN, actor=actor, purpose=purpose, entry_id=entry_id)
 
 
+async def save_complaint(ctx: WriteContext[PrivacyPorts], entry: Entry) -> None:
+    """Keep that the citizen whom an entry is about complains about it."""
+    await _save(
+        ctx,
+        FindingKind.COMPLAINT,
+        actor=entry.actor,
+        office=entry.office,
+        purpose=entry.purpose,
+        entry_id=entry.id,
+    )
+
+
+async def save_about(
+    ctx: WriteContext[PrivacyPorts], kind: FindingKind, *, actor: str, purpose: str, about: str
+) -> bool:
+    """Keep what no one entry shows; False where it was found before."""
+    return await _save(ctx, kind, actor=actor, purpose=purpose, about=about)
+
+
 async def _find_refused(ctx: WriteContext[PrivacyPorts]) -> int:
     after = await store.watermark_for_update(ctx.session, job=REFUSED)
     rows = await usage.refusals(ctx.session, codes=CODES, after=after, limit=BATCH)
