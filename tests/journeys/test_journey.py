@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import datetime as dt
 import json
 import os
 import subprocess
@@ -14,19 +16,34 @@ from typing import Any
 import asyncpg
 import pytest
 from redis.asyncio import Redis
+from what_opens import Dump, take_dump
 
 from gov_services.cli.demo import play_on
 from gov_services.cli.running import system
+from gov_services.crypto import rotation
+from gov_services.crypto.keys import DataClass, LocalKeyProvider, add_kek, destroy_file, kek_path
 from gov_services.devstack.journey import permit_steps, play
 from gov_services.devstack.journey.town import Person
+from gov_services.kit.database import Database
 from gov_services.kit.settings import PROJECT_ROOT, Settings
+from gov_services.privacy.service import erasure
 
 PERSON = Person("测试甲", "99999919900307100X", "13900001234", "示例市东区银杏路 7 号 3 单元")
 
 
-async def test_all_seventeen_steps_come_out_and_leave_nothing_in_clear(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_all_seventeen_steps_come_out_and_leave_nothing_in_clear_and_nothing_that_opens(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    settings = dataclasses.replace(settings, log_store=str(tmp_path / "published"))
+    (tmp_path / "published").mkdir()
+    kept: list[Dump] = []
+    erase = erasure.request_erasure
+
+    async def dumped_before(*args: Any, **more: Any) -> Any:
+        kept.append(await take_dump(settings.database_url))
+        return await erase(*args, **more)
+
+    monkeypatch.setattr(erasure, "request_erasure", dumped_before)
     invented: list[Person] = []
 
     original = play.invent_person
@@ -57,9 +74,43 @@ async def test_all_seventeen_steps_come_out_and_leave_nothing_in_clear(
     dump += "".join(
         path.read_bytes().hex() for path in (settings.runtime_directory / "documents").rglob("*") if path.is_file()
     )
+    published = [path for path in (tmp_path / "published").rglob("*") if path.is_file()]
+    assert any("tile" in str(path) for path in published)
+    dump += "".join(path.read_bytes().hex() for path in published)
+    printed = capfd.readouterr()
+    dump += printed.out + printed.err
     for secret in secrets:
         for form in forms_of(secret):
             assert form not in dump, f"{secret!r} as {form!r}"
+    await require_erased(settings, kept[0], person)
+
+
+async def require_erased(settings: Settings, before: Dump, person: Person) -> None:
+    """What was erased opens by no key that is left; nor does a dump from before, once its key files are retired."""
+    secrets, erased = settings.secrets_directory, (DataClass.IDENTITY, DataClass.HEALTH)
+    opened = before.opened(before.keys(secrets, erased), of=erased)
+    assert person.name.encode() in opened  # before, somebody with the key files and the database could read it
+    after = await take_dump(settings.database_url)
+    citizens = {box.citizen_id for box in before.boxes if box.column.coordinate == "Citizen.name"}
+    assert not [key for key in after.wrapped if key[0] in citizens and key[1] in erased]
+    left = list(after.keys(secrets, DataClass))
+    assert left  # what a law has kept still opens
+    assert before.opened(left, of=erased) == after.opened(left, of=erased) == []
+    # The dump itself opens until the key-encryption keys of its time are retired, on the calendar.
+    database = Database(settings.database_url)
+    try:
+        for data_class in erased:
+            old = LocalKeyProvider(secrets, [data_class]).newest(data_class)
+            add_kek(secrets, data_class)
+            async with database.writing() as session:
+                await rotation.rewrap(
+                    session, LocalKeyProvider(secrets, [data_class]), data_class=data_class, after=None
+                )
+                await rotation.retire(session, data_class=data_class, kek_id=old, now=dt.datetime.now(dt.UTC))
+            destroy_file(kek_path(secrets, old))
+    finally:
+        await database.close()
+    assert before.opened(before.keys(secrets, erased), of=erased) == []
 
 
 async def text_dump(url: str) -> str:
