@@ -76,3 +76,17 @@ async def subjects_read(
         .distinct()
     )
     return frozenset(tag for tag in (await session.execute(query)).scalars() if tag is not None)
+
+
+async def first_touched(session: ReadSession, *, purpose: str, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
+    """Those about whom a purpose ever said something, each once: (number of the first entry, tag), past `after`."""
+    first = func.min(DescribedRow.seq)
+    query = (
+        select(first, DescribedRow.subject_tag)
+        .where(DescribedRow.purpose == purpose, DescribedRow.subject_tag.is_not(None))
+        .group_by(DescribedRow.subject_tag)
+        .having(first > after)
+        .order_by(first)
+        .limit(limit)
+    )
+    return [(seq, tag) for seq, tag in await session.execute(query) if tag is not None]

@@ -271,7 +271,7 @@ def make_bundle(
             "v": FORMAT,
             "version": version,
             "parties": {code: {"name": dict(item.name), "contact": item.contact} for code, item in parties.items()},
-            "purposes": {code: _plain(item) for code, item in purposes.items()},
+            "purposes": {code: plain_purpose(item) for code, item in purposes.items()},
             "assessments": {name: item.plain() for name, item in (assessments or {}).items()},
         }
     )
@@ -284,7 +284,8 @@ def make_bundle(
     )
 
 
-def _plain(purpose: Purpose) -> dict[str, object]:
+def plain_purpose(purpose: Purpose) -> dict[str, object]:
+    """As a bundle holds it."""
     return {
         "title": dict(purpose.title),
         "notice": dict(purpose.notice),

@@ -62,6 +62,7 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
             Job(evidence.COUNT, LOG_REVIEW, 10.0, evidence.count_uses),
             Job(upkeep.END, CONSENT_UPKEEP, 60.0, upkeep.end_consents),
             Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),
+            Job(upkeep.NOTICES, CONSENT_UPKEEP, 600.0, upkeep.give_deferred_notices),
         ),
         routes=routes,
     )

@@ -1,4 +1,4 @@
-"""The lives of a proposal to narrow a purpose and of a request for consent, a table each. Pure."""
+"""The lives of a proposal to narrow, of a request for consent and of a draft of a purpose, a table each. Pure."""
 
 from __future__ import annotations
 
@@ -63,5 +63,25 @@ REQUEST_TRANSITIONS: dict[RequestState | None, frozenset[RequestState]] = {
     None: frozenset({RequestState.OPEN, RequestState.RECEIVED}),
     RequestState.OPEN: frozenset({RequestState.RECEIVED, RequestState.LAPSED}),
     RequestState.RECEIVED: frozenset({RequestState.GIVEN, RequestState.REFUSED, RequestState.LAPSED}),
+}
+"""From where to where. The database refuses any other."""
+
+
+class DraftState(StrEnum):
+    """Where a draft of a purpose stands."""
+
+    DRAFT = "DRAFT"
+    ASSESSED = "ASSESSED"
+    """What the law has assessed is attached."""
+    APPROVED = "APPROVED"
+    REFUSED = "REFUSED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+_DECIDED = frozenset({DraftState.APPROVED, DraftState.REFUSED, DraftState.WITHDRAWN})
+DRAFT_EDGES: dict[DraftState | None, frozenset[DraftState]] = {
+    None: frozenset({DraftState.DRAFT}),
+    DraftState.DRAFT: frozenset({DraftState.ASSESSED, *_DECIDED}),
+    DraftState.ASSESSED: _DECIDED,
 }
 """From where to where. The database refuses any other."""

@@ -97,6 +97,29 @@ class NarrowingRow(Base):
     bundle_version: Mapped[int | None] = mapped_column(Integer)
 
 
+class PurposeDraftRow(Base):
+    """A purpose that is not in force yet: as it is written, what was assessed, who decided."""
+
+    __tablename__ = "purpose_draft"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    draft_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    code: Mapped[str] = mapped_column(Text)
+    definition: Mapped[str] = mapped_column(Text)
+    replaces: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Hash of the purpose that was in force when it was written; None for a new one."""
+    note: Mapped[str] = mapped_column(Text)
+    assessment_id: Mapped[str | None] = mapped_column(Text)
+    assessment: Mapped[str | None] = mapped_column(Text)
+    assessed_by: Mapped[UUID | None] = mapped_column(_ID)
+    state: Mapped[str] = mapped_column(Text)
+    made_by: Mapped[UUID] = mapped_column(_ID)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    decided_by: Mapped[UUID | None] = mapped_column(_ID)
+    decided_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+    bundle_version: Mapped[int | None] = mapped_column(Integer)
+
+
 class FindingRow(Base):
     """Something in the log that an officer has to look into. Append-only."""
 

@@ -42,6 +42,10 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": "Your phone number was replaced at a counter. If that was not you, tell us at once.",
     },
     "consent.changed": {"zh-CN": "您的授权已变更。", "en": "One of your consents has changed."},
+    "notice.given": {
+        "zh-CN": "紧急情况中,您的信息曾用于“${purpose}”;详情见该用途的告知和“谁看过我的信息”。",
+        "en": "In an emergency your data was used for “${purpose}”; see its notice, and who saw your data.",
+    },
     "right.answered": {
         "zh-CN": "您提出的个人信息请求已答复。如被拒绝,答复中载明理由;您可以依法向人民法院提起诉讼。",
         "en": "Your request about your data was answered. A refusal says why; you may take it to court.",

@@ -8,6 +8,7 @@ import strawberry
 
 from gov_services.privacy.graph.breaches import BreachMutation, BreachQuery
 from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
+from gov_services.privacy.graph.drafts import DraftMutation, DraftQuery
 from gov_services.privacy.graph.erasure import ErasureMutation
 from gov_services.privacy.graph.findings import FindingMutation, FindingQuery
 from gov_services.privacy.graph.history import HistoryQuery
@@ -19,7 +20,7 @@ from gov_services.subgraph.schema import Schema, build_schema
 
 
 @strawberry.type(name="Query", description="Questions.")
-class Query(ConsentQuery, RequestQuery, HistoryQuery, ReviewQuery, FindingQuery, RightQuery, BreachQuery):
+class Query(ConsentQuery, RequestQuery, HistoryQuery, ReviewQuery, FindingQuery, RightQuery, BreachQuery, DraftQuery):
     """All root fields of the subgraph."""
 
 
@@ -32,6 +33,7 @@ class Mutation(
     UseReportMutation,
     RightMutation,
     BreachMutation,
+    DraftMutation,
     ErasureMutation,
 ):
     """All changes of the subgraph."""

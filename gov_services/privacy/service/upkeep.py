@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gov_services.audit import odd
 from gov_services.consent import store as consent_store
 from gov_services.consent.lifecycle import ConsentEvent, ConsentState
 from gov_services.consent.models import StandingRow
 from gov_services.consent.purposes import Basis, Bundle
+from gov_services.kit.clock import local_day
 from gov_services.kit.database import ReadSession
 from gov_services.privacy import store
 from gov_services.privacy.lifecycle import RequestState
@@ -18,7 +20,7 @@ from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import commit
 
 BATCH = 100
-END, LAPSE = "end-consents", "lapse-consent-requests"
+END, LAPSE, NOTICES = "end-consents", "lapse-consent-requests", "deferred-notices"
 
 
 async def end_consents(ctx: ReadContext[Any]) -> int:
@@ -80,3 +82,39 @@ async def _lapse(ctx: WriteContext[PrivacyPorts]) -> int:
                 await consents.change(ctx, standing, ConsentEvent.EXPIRE, made_by="system", tell=False)
     await ctx.record("consent-requests.lapsed", subject=None, object_ref=f"count:{len(rows)}")
     return len(rows)
+
+
+async def give_deferred_notices(ctx: ReadContext[Any]) -> int:
+    """Give the notice that an emergency put off, to everybody whom it touched, once its day has come (PIPL 18).
+
+    Returns how many people were told.
+    """
+    told = 0
+    async with ctx.reading() as session:
+        bundle = await ctx.services.discloser.bundles.current(session)
+    for purpose in bundle.purposes.values():
+        if purpose.notice_due is not None and (local_day(ctx.now) >= purpose.notice_due or purpose.has_ended(ctx.now)):
+            told += await _give_notice(ctx, purpose.code)
+    return told
+
+
+async def _give_notice(ctx: ReadContext[Any], code: str) -> int:
+    job = f"notice:{code}"
+    async with ctx.reading() as session:
+        after = await store.watermark(session, job=job)
+        if not await odd.first_touched(session, purpose=code, after=after, limit=1):
+            return 0
+
+    async def give(write: WriteContext[PrivacyPorts]) -> int:
+        after = await store.watermark_for_update(write.session, job=job)
+        touched = await odd.first_touched(write.session, purpose=code, after=after, limit=BATCH)
+        people = await store.subjects_of(write.session, tags=[tag for _, tag in touched])
+        for citizen_id in people.values():
+            body = {"code": "notice.given", "params": {"purpose": code}}
+            await write.publish("message.requested", subject=citizen_id, body=body)
+        if touched:
+            await store.advance_watermark(write.session, job=job, seq=touched[-1][0])
+        await write.record(f"notices.given:{code}", subject=None, object_ref=f"count:{len(people)}")
+        return len(people)
+
+    return (await commit(ctx, give)).result or 0
