@@ -16,6 +16,8 @@ from gov_services.audit.models import DescribedRow, EntryRow, PendingRow
 from gov_services.kit.database import ReadSession
 
 PAGE_LIMIT = 200
+OWN_ACTOR = "citizen"
+"""How the log names a citizen who acts: they are told apart by their tags."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,31 @@ def _matching(wanted: Search) -> Select[int]:
     if wanted.until is not None:
         query = query.where(DescribedRow.at < wanted.until)
     return query
+
+
+async def part_about(
+    session: ReadSession,
+    *,
+    tag: bytes,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    offset: int,
+    limit: int,
+    by_others: bool,
+) -> tuple[Sequence[EntryRow], int]:
+    """Entries about one citizen, newest first, from `offset` on; and how many there are of these in all."""
+    query = _matching(Search(subject_tag=tag, since=since, until=until))
+    if by_others:
+        query = query.where(DescribedRow.actor != OWN_ACTOR)
+    total = (await session.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
+    numbers = query.order_by(DescribedRow.seq.desc()).offset(offset).limit(limit)
+    return await store.found(session, numbers), total
+
+
+async def begins_at(session: ReadSession) -> dt.datetime | None:
+    """The moment of the first entry; None before there is one."""
+    query = select(DescribedRow.at).order_by(DescribedRow.seq).limit(1)
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def entry(session: ReadSession, *, entry_id: UUID) -> Entry | None:

@@ -52,6 +52,8 @@ PUBLIC_PATHS: Mapping[str, str] = {
     "/webhooks/payments/": "payments",
     "/.well-known/health-code-keys.json": "healthcode",
     "/.well-known/consent-receipt-keys.json": "privacy",
+    "/v2/": "privacy",
+    "/fhir/": "privacy",
     "/log/": "log",
 }
 """What is routed from outside, and to which deployable; a path that ends with a slash stands for all below it."""

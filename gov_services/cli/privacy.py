@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ from gov_services.privacy.service.evidence import suggestions
 from gov_services.privacy.service.findings import ASKED_AT_LEAST
 
 Answer = TypeVar("Answer")
+_TEXT = re.compile(r'"([\w.-]+)"')
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 COMMITTED = click.option("--committed", is_flag=True, help="Of the reviewed files alone, without a database.")
 
@@ -170,13 +171,9 @@ def _columns() -> dict[str, str]:
 
 
 def _texts(folder: str) -> frozenset[str]:
-    """Every text that stands by itself in the rooms' modules, or in those folders of theirs."""
-    found: set[str] = set()
-    for path in sorted((PROJECT_ROOT / "gov_services").glob(f"*/{folder}/*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-    return frozenset(found)
+    """Every short text that stands by itself in the rooms' modules, or in those folders of theirs."""
+    sources = (path.read_text() for path in sorted((PROJECT_ROOT / "gov_services").glob(f"*/{folder}/*.py")))
+    return frozenset(text for source in sources for text in _TEXT.findall(source))
 
 
 async def _from_the_trail(session: ReadSession, bundle: Bundle, trusted: list[TrustedDocument]) -> list[Remark]:

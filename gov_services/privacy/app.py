@@ -10,10 +10,12 @@ from gov_services.crypto.keys import DataClass
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.settings import PROJECT_ROOT, Settings
+from gov_services.privacy.face_routes import routes as face_routes
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.routes import routes
 from gov_services.privacy.service import breaches, evidence, findings, jobs, rights, upkeep
+from gov_services.subgraph.bearer import Bearers
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
 from gov_services.subgraph.events import Handler
@@ -35,6 +37,7 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
         bundle_key=SigningKey.load(settings.secrets_directory, "bundle"),
         receipt_key=SigningKey.load(settings.secrets_directory, "consent-receipt"),
         receipt_keys=VerifyKeys.load(settings.secrets_directory, "consent-receipt"),
+        bearers=Bearers(VerifyKeys.load(settings.secrets_directory, "access-token"), issuer=settings.public_url),
         issuer=settings.public_url,
         trust=Trust.load(settings.secrets_directory, settings.log_origin),
         vocabulary=Vocabulary.from_sdl((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text()),
@@ -64,5 +67,5 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
             Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),
             Job(upkeep.NOTICES, CONSENT_UPKEEP, 600.0, upkeep.give_deferred_notices),
         ),
-        routes=routes,
+        routes=lambda services: [*routes(services), *face_routes(services, clock)],
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.subgraph.bearer import Bearers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class PrivacyPorts:
     receipt_key: SigningKey
     """Signs receipts of consents."""
     receipt_keys: VerifyKeys
+    bearers: Bearers
+    """Verifies access tokens at this room's own routes."""
     issuer: str
     """Address under which the city is known; stands in what it signs."""
     trust: Trust

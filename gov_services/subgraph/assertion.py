@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.crypto.tokens import TokenRefused, verify_token
-from gov_services.kit import access_token
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.assertion import ADHOC, ISSUER, LIFETIME_S, TYPE, Assertion, AssertionMalformed
 from gov_services.kit.context import Call, Entrance, EntranceKind
 from gov_services.kit.errors import Refusal
 from gov_services.kit.manifest import Manifest, ManifestRefused
+from gov_services.subgraph.bearer import BearerRefused, Bearers
 
 BEFORE_S = 120.0
 """How long a room serves by the manifest before: gateways and rooms do not see a new one in the same moment."""
@@ -68,11 +68,9 @@ class AssertionVerifier:
     ) -> None:
         self._subgraph = subgraph
         self._gateway_keys = gateway_keys
-        self._access_token_keys = access_token_keys
-        self._issuer = issuer
+        self._bearers = Bearers(access_token_keys, issuer=issuer)
         self._allow_adhoc = allow_adhoc
         self._replays = ReplayGuard()
-        self._actors: dict[str, tuple[Actor, dt.datetime]] = {}
         self.manifest = manifest
         self._before: tuple[Manifest, dt.datetime] | None = None
         """The manifest before, and until when a gateway may still serve by it."""
@@ -126,25 +124,10 @@ class AssertionVerifier:
     def _actor(self, bearer: str | None, *, now: dt.datetime) -> Actor:
         if bearer is None:
             return ANONYMOUS
-        remembered = self._actors.get(bearer)
-        if remembered is not None and now < remembered[1]:
-            return remembered[0]
         try:
-            claims = verify_token(
-                self._access_token_keys,
-                bearer,
-                type=access_token.TYPE,
-                audience=access_token.AUDIENCE,
-                issuer=self._issuer,
-                now=now,
-            )
-            actor = access_token.actor_of(claims)
-        except (TokenRefused, access_token.AccessTokenMalformed) as refused:
+            return self._bearers.actor(bearer, now=now)
+        except BearerRefused as refused:
             raise AssertionRefused("the actor's token is not valid") from refused
-        if len(self._actors) >= 10_000:
-            self._actors.clear()
-        self._actors[bearer] = (actor, dt.datetime.fromtimestamp(claims["exp"], dt.UTC))
-        return actor
 
     def _held(self, version: int, now: dt.datetime) -> Manifest:
         """The manifest of that version. Raises AssertionRefused."""

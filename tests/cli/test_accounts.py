@@ -100,7 +100,7 @@ ADD = {"username": "wang.clerk", "--name": "王", "--role": "registrar", "--offi
         (
             {"--role": "mayor"},
             "roles are some of compliance-officer, finance-officer, permit-approver, permit-officer, registrar, "
-            "supervisor",
+            "rights-officer, supervisor",
         ),
         ({"username": "Wang"}, "a user name is lower-case letters, digits, dots and hyphens"),
         ({"username": "w'; DROP TABLE x"}, "a user name is lower-case letters, digits, dots and hyphens"),

@@ -20,6 +20,7 @@ from gov_services.identity import routes as identity
 from gov_services.kit.settings import PROJECT_ROOT, load_settings
 from gov_services.payments import webhook
 from gov_services.permits import routes as permits
+from gov_services.privacy import face_routes as privacy_faces
 from gov_services.privacy import routes as privacy
 
 pytestmark = pytest.mark.untraced
@@ -45,7 +46,7 @@ OF_ROOMS = {
     "permits": [route.path for route in permits.routes(NOTHING, NOTHING)],
     "payments": [webhook.PATH],
     "healthcode": [route.path for route in healthcode.routes(NOTHING)],
-    "privacy": [route.path for route in privacy.routes(NOTHING)],
+    "privacy": [route.path for route in (*privacy.routes(NOTHING), *privacy_faces.routes(NOTHING, NOTHING))],
     "log": [route.path_format for route in create_router(NOTHING, NOTHING, origin="").routes],
     "gateway": ["/graphql"],
 }
