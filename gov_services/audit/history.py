@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, func, select, union_all
+from sqlalchemy import BigInteger, Select, func, or_, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gov_services.audit import store
@@ -16,6 +16,7 @@ from gov_services.audit.models import DescribedRow, EntryRow, PendingRow
 from gov_services.kit.database import ReadSession
 
 PAGE_LIMIT = 200
+CITY_IS_AHEAD = dt.timedelta(hours=8)
 OWN_ACTOR = "citizen"
 """How the log names a citizen who acts: they are told apart by their tags."""
 
@@ -35,13 +36,36 @@ class Search:
     case: UUID | None = None
     since: dt.datetime | None = None
     until: dt.datetime | None = None
+    hidden: Mapping[str, dt.datetime | None] = field(default_factory=dict)
+    """Purposes of which entries since a moment are left out, or (None) all."""
 
 
 async def of_subject(
-    session: ReadSession, *, tag: bytes, before: int | None = None, limit: int = 50
+    session: ReadSession,
+    *,
+    tag: bytes,
+    hidden: Mapping[str, dt.datetime | None],
+    before: int | None = None,
+    limit: int = 50,
 ) -> Sequence[EntryRow]:
     """Entries about one citizen, newest first, numbered below `before`; those that wait for a number are not in yet."""
-    return await search(session, Search(subject_tag=tag), before=before, limit=limit)
+    return await search(session, Search(subject_tag=tag, hidden=hidden), before=before, limit=limit)
+
+
+async def totals(session: ReadSession, *, tag: bytes, hidden: Collection[str]) -> Sequence[tuple[str, dt.date, int]]:
+    """How often a citizen's data was read under each purpose, month by month, newest first; not of `hidden`."""
+    month = func.date_trunc("month", func.timezone("UTC", DescribedRow.at) + CITY_IS_AHEAD).label("month")
+    query = (
+        select(DescribedRow.purpose, month, func.count())
+        .where(
+            DescribedRow.subject_tag == tag,
+            DescribedRow.kind == EntryKind.READ,
+            DescribedRow.purpose.not_in(hidden),
+        )
+        .group_by(DescribedRow.purpose, month)
+        .order_by(month.desc(), DescribedRow.purpose)
+    )
+    return [(purpose, found.date(), times) for purpose, found, times in await session.execute(query)]
 
 
 async def search(
@@ -79,6 +103,9 @@ def _matching(wanted: Search) -> Select[int]:
         query = query.where(DescribedRow.at >= wanted.since)
     if wanted.until is not None:
         query = query.where(DescribedRow.at < wanted.until)
+    for purpose, since in wanted.hidden.items():
+        shown = DescribedRow.purpose != purpose
+        query = query.where(shown if since is None else or_(shown, DescribedRow.at < since))
     return query
 
 
@@ -91,9 +118,10 @@ async def part_about(
     offset: int,
     limit: int,
     by_others: bool,
+    hidden: Mapping[str, dt.datetime | None],
 ) -> tuple[Sequence[EntryRow], int]:
     """Entries about one citizen, newest first, from `offset` on; and how many there are of these in all."""
-    query = _matching(Search(subject_tag=tag, since=since, until=until))
+    query = _matching(Search(subject_tag=tag, since=since, until=until, hidden=hidden))
     if by_others:
         query = query.where(DescribedRow.actor != OWN_ACTOR)
     total = (await session.execute(select(func.count()).select_from(query.subquery()))).scalar_one()

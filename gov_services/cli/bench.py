@@ -111,6 +111,25 @@ def bench_policy(rounds: int, repeats: int, as_json: bool) -> None:
     )
 
 
+@bench.command("citizens")
+@click.option("--sizes", default="10000,100000,1000000", show_default=True, help="Citizens at which costs are taken.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def bench_citizens(sizes: str, as_json: bool) -> None:
+    """Registering, keys, what a decision needs and a counted reading, as the city grows; on a PostgreSQL of its own."""
+    figures = run_served(_citizens(_numbers(sizes)))
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    click.echo(_rows("citizens", ("register_us", "consent_us", "keys_us", "facts_us", "reading_us"), figures))
+
+
+async def _citizens(sizes: list[int]) -> dict[str, dict[str, float]]:
+    from gov_services.devstack.bench.citizens import grow
+
+    async with _log_of_its_own() as place:
+        return await grow(place, sizes=sizes, tell=lambda line: click.echo(line, err=True))
+
+
 @bench.command("audit")
 @click.option("--rounds", default=7, show_default=True)
 @click.option("--seconds", default=1.5, show_default=True, help="Of each way's turn in a round.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -53,8 +52,8 @@ async def gather(
             relations.setdefault(row.citizen_id, set()).add((Relation(row.relation), row.case_id))
     standing = await store.standing(session, citizen_ids=subject_ids, purpose=purpose.code, recipient=actor.client_id)
     counted = [row for row in standing if row.uses is not None or row.times is not None]
-    readings = await store.readings(session, consents=counted, but=call.request_id)
-    consents = {row.citizen_id: consent_of(row, readings.get(row.citizen_id, ()), now=call.now) for row in standing}
+    readings = await store.readings(session, consents=counted, but=call.request_id, now=call.now)
+    consents = {row.citizen_id: consent_of(row, readings.get(row.citizen_id, (0, 0))) for row in standing}
     restrictions = await store.restrictions(session, citizen_ids=subject_ids)
     facts = {
         subject_id: Facts(
@@ -72,15 +71,13 @@ async def gather(
     return Gathered(facts, held)
 
 
-def consent_of(row: StandingRow, readings: Sequence[tuple[int, dt.datetime]], *, now: dt.datetime) -> Consent:
-    """The consent as the decision sees it; `readings` under it are (given, when), those of this request left out."""
-    terms = terms_of(row)
-    spent = False
-    if terms is not None and terms.uses is not None:
-        spent = sum(given == row.given for given, _ in readings) >= terms.uses
-    if terms is not None and terms.frequency is not None and not spent:
-        since = now - terms.frequency.per.length
-        spent = sum(at > since for _, at in readings) >= terms.frequency.times
+def consent_of(row: StandingRow, readings: tuple[int, int]) -> Consent:
+    """The consent as the decision sees it; `readings` under it: since it was given, and in its period."""
+    terms, (given, lately) = terms_of(row), readings
+    spent = terms is not None and (
+        (terms.uses is not None and given >= terms.uses)
+        or (terms.frequency is not None and lately >= terms.frequency.times)
+    )
     return Consent(
         revision_id=row.revision_id,
         state=row.state,

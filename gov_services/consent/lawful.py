@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from gov_services.consent.assessments import Trigger
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Purpose, Relation, Separate
+from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Purpose, Relation, Separate, Told
 from gov_services.consent.tables import PurposeRefused
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.errors import LOCALES
 
 LONGEST_CONSENT_DAYS = 365
+LONGEST_EMBARGO_DAYS = 365
 DISCLOSING = frozenset({Form.PLAIN, Form.MASKED, Form.DERIVED})
 
 
@@ -34,6 +35,10 @@ def require_lawful(purpose: Purpose) -> None:
     _require_sound_consent(purpose)
     if not purpose.warned <= purpose.grants.keys():
         raise PurposeRefused(f"{purpose.code}: it warns of {min(purpose.warned - purpose.grants.keys())}, not granted")
+    if (purpose.told is Told.EMBARGO) != (purpose.embargo_days > 0) or purpose.embargo_days > LONGEST_EMBARGO_DAYS:
+        raise PurposeRefused(f"{purpose.code}: an embargo ends, after {LONGEST_EMBARGO_DAYS} days at the latest")
+    if purpose.told is not Told.AT_ONCE and purpose.basis in (Basis.CONSENT, Basis.CONTRACT):
+        raise PurposeRefused(f"{purpose.code}: only what a law asks for is not told at once (PIPL 18)")
     deferred = purpose.notice_state is NoticeState.DEFERRED
     if deferred != (purpose.notice_due is not None) or (deferred and purpose.basis is not Basis.EMERGENCY):
         raise PurposeRefused(f"{purpose.code}: only in an emergency a notice is deferred, and until a day (PIPL 18)")

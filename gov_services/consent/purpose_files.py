@@ -20,6 +20,7 @@ from gov_services.consent.purposes import (
     Purpose,
     Relation,
     Separate,
+    Told,
     make_bundle,
 )
 from gov_services.consent.tables import PurposeRefused, Table
@@ -158,6 +159,8 @@ def _purpose(code: str, raw: object, parties: Mapping[str, Party]) -> Purpose:
             budget_hour=told.take("budget_hour", int, 0),
             budget_day=told.take("budget_day", int, 0),
             budget_month=told.take("budget_month", int, 0),
+            told=Told(told.take("told", str, "at-once")),
+            embargo_days=told.take("embargo_days", int, 0),
             despite_storage=told.take("despite_storage", bool, False),
             warned=frozenset(told.names("warned", [])),
         )

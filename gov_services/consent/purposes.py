@@ -63,6 +63,16 @@ class Restriction(StrEnum):
     """After an erasure, of what a law has kept (PIPL 47)."""
 
 
+class Told(StrEnum):
+    """How a subject is told what was read of theirs under a purpose."""
+
+    AT_ONCE = "at-once"
+    EMBARGO = "embargo"
+    """After so many days: an inquiry would come to nothing, or others' affairs be inferred, if it were told at once."""
+    AGGREGATE = "aggregate"
+    """How often, and not when and by whom."""
+
+
 class NoticeState(StrEnum):
     """Whether the subject was told (PIPL 17, 18, 35)."""
 
@@ -143,6 +153,8 @@ class Purpose:
     budget_day: int = 0
     budget_month: int = 0
     """The same in 24 hours, and in 30 days; 0: no budget over that time."""
+    told: Told = Told.AT_ONCE
+    embargo_days: int = 0
     despite_storage: bool = False
     """Whether it goes on when a subject's data may only be stored (PIPL 47): for what the law keeps it for."""
     warned: frozenset[str] = frozenset()
@@ -161,6 +173,12 @@ class Purpose:
         """Whether a consent to that notice is one to this purpose: to the notice in force, or one that still counts."""
         until = self.earlier_notices_until
         return until is None or notice_hash == self.notice_hash or local_day(now) <= until
+
+    def is_told(self, at: dt.datetime, now: dt.datetime) -> bool:
+        """Whether its subject is told by now of what was read at a moment."""
+        return self.told is Told.AT_ONCE or (
+            self.told is Told.EMBARGO and now - at >= dt.timedelta(days=self.embargo_days)
+        )
 
     def goes_on(self, restriction: Restriction) -> bool:
         """Whether it may go on about a subject whose data is restricted.
@@ -315,6 +333,8 @@ def plain_purpose(purpose: Purpose) -> dict[str, object]:
         "budget_hour": purpose.budget_hour,
         "budget_day": purpose.budget_day,
         "budget_month": purpose.budget_month,
+        "told": purpose.told.value,
+        "embargo_days": purpose.embargo_days,
         "despite_storage": purpose.despite_storage,
         "warned": sorted(purpose.warned),
     }

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.consent.models import (
@@ -19,6 +19,7 @@ from gov_services.consent.models import (
     StandingRow,
 )
 from gov_services.consent.purposes import Restriction
+from gov_services.consent.terms import Period
 from gov_services.kit.database import ReadSession, Session
 
 
@@ -238,20 +239,39 @@ async def save_standing(session: Session, revision: RevisionRow) -> None:
 
 
 async def readings(
-    session: ReadSession, *, consents: Sequence[StandingRow], but: str
-) -> dict[UUID, Sequence[tuple[int, dt.datetime]]]:
-    """Readings under consents of one purpose and recipient: citizen → (given, when); not those of request `but`."""
-    found: dict[UUID, list[tuple[int, dt.datetime]]] = {}
-    if consents:
-        query = select(ReadingRow.citizen_id, ReadingRow.given, ReadingRow.taken_at).where(
+    session: ReadSession, *, consents: Sequence[StandingRow], but: str, now: dt.datetime
+) -> dict[UUID, tuple[int, int]]:
+    """Readings under consents of one purpose and recipient: citizen → (since it was given, in its period).
+
+    Those of request `but` are left out.
+    """
+    if not consents:
+        return {}
+    period = case({period.value: period.length for period in Period}, value=StandingRow.per, else_=dt.timedelta(0))
+    in_period = ReadingRow.taken_at > literal(now) - period
+    query = (
+        select(
+            ReadingRow.citizen_id,
+            func.count().filter(ReadingRow.given == StandingRow.given),
+            func.count().filter(in_period),
+        )
+        .join(
+            StandingRow,
+            and_(
+                StandingRow.citizen_id == ReadingRow.citizen_id,
+                StandingRow.purpose == ReadingRow.purpose,
+                StandingRow.recipient == ReadingRow.recipient,
+            ),
+        )
+        .where(
             ReadingRow.citizen_id.in_([row.citizen_id for row in consents]),
             ReadingRow.purpose == consents[0].purpose,
             ReadingRow.recipient == consents[0].recipient,
             ReadingRow.request_id != but,
         )
-        for citizen_id, given, taken_at in await session.execute(query):
-            found.setdefault(citizen_id, []).append((given, taken_at))
-    return dict(found)
+        .group_by(ReadingRow.citizen_id)
+    )
+    return {citizen_id: (given, lately) for citizen_id, given, lately in await session.execute(query)}
 
 
 async def take_reading(

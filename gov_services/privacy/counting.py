@@ -56,6 +56,15 @@ def count(entries: Iterable[Entry]) -> dict[Key, Counts]:
     return found
 
 
+def add(to: dict[Key, Counts], more: dict[Key, Counts]) -> None:
+    """Add the counts of `more` to those of `to`."""
+    for key, counts in more.items():
+        held = to.setdefault(key, Counts(counts.last_at))
+        held.last_at = max(held.last_at, counts.last_at)
+        for name in ("declared", "masked", "opened", "used", "withheld"):
+            setattr(held, name, getattr(held, name) + getattr(counts, name))
+
+
 def told_of(purpose: str, document: str | None) -> str:
     """The object of an entry by which a client tells what it showed of a disclosure."""
     return f"use-of:{purpose}:{document or ''}"

@@ -36,6 +36,10 @@ def test_entries_and_rows_are_timed_on_a_database_of_their_own(alone: Callable) 
     appended = json.loads(alone("bench", "audit", *once, "--callers", "2", "--sizes", "50,300", "--json").out)
     rows = json.loads(alone("bench", "sealed", *once, "--repeats", "5", "--json").out)["rows"]
 
+    grown = json.loads(alone("bench", "citizens", "--sizes", "500,1500", "--json").out)
+
+    assert set(grown) == {"500", "1500"}
+    assert all(took > 0 for row in grown.values() for took in row.values())
     assert appended["appends"]["2"]["ratio"] > 0
     assert 0 < appended["lag"]["lag_p50_s"] <= appended["lag"]["lag_p99_s"]
     assert set(appended["growth"]) == {"50", "300"}

@@ -52,6 +52,7 @@ WITHOUT_NEED = {
     "serve": "starts what it needs; test_serving asks it in production",
     "gateway": "serves; test_serving and test_standalone",
     "bench audit": "starts what it measures; test_bench",
+    "bench citizens": "starts what it measures; test_bench",
     "bench gateway": "starts what it measures",
     "bench policy": "needs nothing; test_bench",
     "bench sealed": "needs nothing; test_bench",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -16,7 +17,8 @@ from gov_services.kit.actor import Actor
 pytestmark = pytest.mark.untraced
 
 READERS = 4
-LATEST_S = 0.1
+READS_BEFORE = 10
+"""A withdrawal comes within as long as so many reads take here, one after the other."""
 
 
 @dataclass(slots=True)
@@ -48,15 +50,25 @@ class Trial:
         self.withdrawn = True
 
 
+async def time_of_a_read(town: Town, actor: Actor) -> float:
+    """Seconds; the machine may be busy."""
+    await change_consent(town, actor, ConsentEvent.GIVE)
+    await ask_adult(town, actor.id)
+    begun = time.perf_counter()
+    await asyncio.gather(*(ask_adult(town, actor.id) for _ in range(READERS)))
+    return (time.perf_counter() - begun) / READERS
+
+
 async def race(town: Town, trials: int) -> None:
     chance, actor, before = random.Random(20260302), await town.register(), 0
+    latest_s = await time_of_a_read(town, actor) * READS_BEFORE
     for number in range(trials):
         if number % 100 == 99:
             await town.integrate()  # or nothing is opened any more: the log would lag
         await change_consent(town, actor, ConsentEvent.GIVE)
         trial = Trial()
         await asyncio.gather(
-            trial.withdraw(town, actor, chance.uniform(0, LATEST_S)),
+            trial.withdraw(town, actor, chance.uniform(0, latest_s)),
             *(trial.read(town, actor) for _ in range(READERS)),
         )
         assert trial.late == []

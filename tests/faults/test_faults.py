@@ -199,7 +199,7 @@ async def test_without_postgresql_everything_is_503_and_work_resumes_without_a_r
     assert await place.count("audit.entry") > entries
     officer = await place.town.staff_member("wu.compliance")
     report = (await place.town.ask(officer, "VerifyLog"))["verifyLog"]
-    assert report["sound"] is True
+    assert report["sound"] is True, report
 
 
 async def test_when_the_log_cannot_be_written_nothing_is_opened_and_nothing_changes(place: Place) -> None:

@@ -162,6 +162,16 @@ async def test_a_citizen_may_answer_later_and_what_nobody_answers_lapses(town: T
     assert (await state_of(town, request_id))["state"] == "LAPSED"
 
 
+async def test_what_stands_is_not_touched_by_putting_another_off(town: Town) -> None:
+    actor = await town.register()
+    reference = (await give(town, actor))["consent"]["id"]
+    opened = await as_party(town)
+    await as_citizen(town, actor, RECEIVE, code=opened["code"])
+    assert (await as_citizen(town, actor, DEFER, requestId=opened["request"]["id"]))["userErrors"] == []
+    assert await ask_adult(town, reference) is True
+    assert await waiting(town, actor) == [opened["request"]["id"]]
+
+
 async def test_a_party_that_was_refused_prompts_nobody_again_and_cannot_tell(town: Town) -> None:
     actor = await town.register()
     reference = (await give(town, actor))["consent"]["id"]

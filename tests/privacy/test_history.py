@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
 import pytest
+from city_law import put_in_force
 from town import Town, sample_number
 
 from gov_services.audit.checkpoint import Checkpoint, sign_checkpoint
 from gov_services.audit.entry import EntryKind
 from gov_services.audit.proof import Evidence, verify_evidence
 from gov_services.audit.verify import CHECKS
+from gov_services.consent.purposes import Told
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.actor import Actor
 from gov_services.kit.ids import new_id
@@ -257,3 +260,44 @@ async def test_a_look_up_needs_a_reason(town: Town) -> None:
         actor=town.staff("registrar"),
     )
     assert answer["errors"][0]["extensions"]["code"] == "REASON_REQUIRED"
+
+
+TOTALS = "{ accessTotals { purpose month times } }"
+
+
+@pytest.mark.parametrize(("told", "days"), [(Told.EMBARGO, 30), (Told.AGGREGATE, 0)])
+async def test_what_is_not_told_at_once_is_told_when_its_day_has_come_or_as_a_number(
+    town: Town, told: Told, days: int
+) -> None:
+    citizen = await town.register()
+    clerk = town.staff("registrar")
+    await put_in_force(town, "counter-lookup", told=told, embargo_days=days)
+    find = {"i": {"nationalId": sample_number()}}
+    await town.ask("identity", FIND, find, purpose="counter-lookup", actor=clerk, reason="an inquiry")
+    await town.entries()
+    await town.integrate()
+    about = [entry for entry in await town.entries() if entry.purpose == "counter-lookup" and entry.subject_tag]
+    assert about
+
+    async def seen() -> list[str]:
+        answer = await town.ask("privacy", HISTORY, purpose="access-history", actor=citizen)
+        return [node["purpose"] for node in nodes_of(answer["data"]["accessHistory"])]
+
+    async def proof() -> Any:
+        variables = {"id": str(about[0].id)}
+        answer = await town.ask("privacy", PROOF, variables, purpose="access-history", actor=citizen)
+        return "errors" not in answer
+
+    async def totals() -> dict[str, int]:
+        answer = await town.ask("privacy", TOTALS, purpose="access-history", actor=citizen)
+        return {item["purpose"]: item["times"] for item in answer["data"]["accessTotals"]}
+
+    assert "counter-lookup" not in await seen()
+    assert await proof() is False
+    assert ("counter-lookup" in await totals()) == (told is Told.AGGREGATE)
+    town.clock.advance(dt.timedelta(days=31))
+    await town.integrate()
+    later = town.citizen(citizen.id, assurance=3) if citizen.id else citizen
+    answer = await town.ask("privacy", HISTORY, purpose="access-history", actor=later)
+    purposes = [node["purpose"] for node in nodes_of(answer["data"]["accessHistory"])]
+    assert ("counter-lookup" in purposes) == (told is Told.EMBARGO)

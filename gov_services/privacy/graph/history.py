@@ -76,6 +76,15 @@ class AccessEntry:
     count: int = strawberry.field(description="How many refusals of strangers this entry stands for.")
 
 
+@strawberry.type(description="How often data was read under a purpose in a month.")
+class AccessTotal:
+    """A count."""
+
+    purpose: str = strawberry.field(description="Code of the purpose.")
+    month: dt.date = strawberry.field(description="First day of the month.")
+    times: int = strawberry.field(description="How often.")
+
+
 @strawberry.type(description="One entry of a page.")
 class AccessEntryEdge:
     """Relay's edge."""
@@ -206,6 +215,14 @@ class HistoryQuery:
         size = page_size(first)
         rows = await history.read_own_history(context_of(info), before=number_in(after), limit=size + 1)
         return entries_of(rows, size)
+
+    @strawberry.field(description="How often data of the citizen who asks was read, by purpose and month.")
+    async def access_totals(self, info: strawberry.Info) -> list[AccessTotal]:
+        """Of some purposes the law has only this told; bounded by purposes and months."""
+        return [
+            AccessTotal(purpose=purpose, month=month, times=times)
+            for purpose, month, times in await history.read_own_totals(context_of(info))
+        ]
 
     @strawberry.field(description="The proof that an entry about the citizen who asks is in the log.")
     async def access_proof(

@@ -17,14 +17,14 @@ from gov_services.kit.clock import local_day
 from gov_services.kit.database import ReadSession
 from gov_services.kit.errors import NotFound
 from gov_services.privacy import store
-from gov_services.privacy.counting import USE_TOLD, count, told_of
+from gov_services.privacy.counting import USE_TOLD, Counts, Key, add, count, told_of
 from gov_services.privacy.minimization import DISCLOSING, USUAL, Step, Suggestion, Use, suggest, window_of
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import commit
 
 COUNT = "count-uses"
-BATCH = 5000
+BATCH, MOST_BATCHES = 5000, 40
 SAMPLES = 5
 TELL_WITHIN = dt.timedelta(hours=1)
 """For so long after a request a client may tell what of it it showed."""
@@ -71,7 +71,13 @@ async def count_uses(ctx: ReadContext[Any]) -> int:
     async with ctx.reading() as session:
         after = await store.watermark(session, job=COUNT)
         waiting = await usage.entries_of_use(session, after=after, limit=1)
-    return (await commit(ctx, _count)).result or 0 if waiting else 0
+    counted = 0
+    for _ in range(MOST_BATCHES if waiting else 0):
+        done = (await commit(ctx, _count)).result or 0
+        counted += done
+        if done < BATCH:
+            break
+    return counted
 
 
 async def read_field_use(ctx: ReadContext[PrivacyPorts], *, purpose: str) -> list[GrantUse]:
@@ -105,9 +111,9 @@ async def suggestions(
     """The same, for a command."""
     since = await bundles.granted_since(session, bundle)
     maskable = {field.coordinate for field in vocabulary if field.mask is not None}
-    found = []
+    found, tail = [], await _tail(session)
     for code, purpose in sorted(bundle.purposes.items()):
-        window, uses = await _judged(session, code, now=now)
+        window, uses = await _judged(session, code, now=now, tail=tail)
         found += suggest(purpose, uses, since=window, granted_since=since[code], maskable=maskable)
     return found
 
@@ -136,11 +142,13 @@ async def replay(
     )
 
 
-async def uses_since(session: ReadSession, *, purpose: str, since: dt.datetime) -> list[Use]:
-    """How a purpose's grants were used since a day: what was counted, and what the log has grown by since."""
+async def uses_since(
+    session: ReadSession, *, purpose: str, since: dt.datetime, tail: Mapping[Key, Counts] | None = None
+) -> list[Use]:
+    """How a purpose's grants were used since a day: what was counted, and what the log has grown by since (`tail`)."""
     counted: dict[tuple[str, str, str], dict[str, Any]] = {}
 
-    def add(client: str, document: str, coordinate: str, counts: object) -> None:
+    def note(client: str, document: str, coordinate: str, counts: object) -> None:
         values = counted.setdefault((client, document, coordinate), {})
         for name in store.COUNTED:
             values[name] = values.get(name, 0) + getattr(counts, name)
@@ -149,16 +157,26 @@ async def uses_since(session: ReadSession, *, purpose: str, since: dt.datetime) 
 
     first = local_day(since)
     for row in await store.uses(session, purpose=purpose, since=first):
-        add(row.client, row.document, row.coordinate, row)
-    after = await store.watermark(session, job=COUNT)
-    tail = [entry for _, entry in await usage.entries_of_use(session, after=after, limit=BATCH)]
-    for key, counts in count(tail).items():
+        note(row.client, row.document, row.coordinate, row)
+    for key, counts in (await _tail(session) if tail is None else tail).items():
         if key.purpose == purpose and key.day >= first:
-            add(key.client, key.document, key.coordinate, counts)
+            note(key.client, key.document, key.coordinate, counts)
     return [
         Use(client=client, document=document, coordinate=coordinate, **values)
         for (client, document, coordinate), values in sorted(counted.items())
     ]
+
+
+async def _tail(session: ReadSession) -> dict[Key, Counts]:
+    """What the log has grown by since it was counted last."""
+    after, found = await store.watermark(session, job=COUNT), dict[Key, Counts]()
+    for _ in range(MOST_BATCHES):
+        rows = await usage.entries_of_use(session, after=after, limit=BATCH)
+        add(found, count(entry for _, entry in rows))
+        if len(rows) < BATCH:
+            break
+        after = rows[-1][0]
+    return found
 
 
 async def note_use(ctx: WriteContext[PrivacyPorts], *, request: str, shown: Mapping[str, None]) -> int:
@@ -185,11 +203,13 @@ async def note_use(ctx: WriteContext[PrivacyPorts], *, request: str, shown: Mapp
     return noted
 
 
-async def _judged(session: ReadSession, purpose: str, *, now: dt.datetime) -> tuple[dt.datetime, Sequence[Use]]:
+async def _judged(
+    session: ReadSession, purpose: str, *, now: dt.datetime, tail: Mapping[Key, Counts] | None = None
+) -> tuple[dt.datetime, Sequence[Use]]:
     """Since when a purpose is judged, and how it was used since."""
     recent = await store.days_used(session, purpose=purpose, since=local_day(now - USUAL))
     since = window_of(days_used=recent, now=now)
-    return since, await uses_since(session, purpose=purpose, since=since)
+    return since, await uses_since(session, purpose=purpose, since=since, tail=tail)
 
 
 async def _count(ctx: WriteContext[PrivacyPorts]) -> int:

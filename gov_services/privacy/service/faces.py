@@ -16,6 +16,7 @@ from gov_services.audit.entry import Entry, EntryKind
 from gov_services.consent.purposes import Bundle
 from gov_services.kit.errors import NotFound
 from gov_services.privacy.ports import PrivacyPorts
+from gov_services.privacy.service.history import hidden_from_subjects
 from gov_services.subgraph.context import ReadContext
 
 EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
@@ -54,9 +55,10 @@ async def read_part(
 ) -> Found:
     """Entries about the citizen who asks; `by_others` leaves out what they did themselves. Raises NotFound."""
     bundle, tag = await _admitted(ctx, action)
+    hidden = hidden_from_subjects(bundle, now=ctx.now)
     async with ctx.reading() as session:
         rows, total = await history.part_about(
-            session, tag=tag, since=since, until=until, offset=offset, limit=limit, by_others=by_others
+            session, tag=tag, since=since, until=until, offset=offset, limit=limit, by_others=by_others, hidden=hidden
         )
     return Found([Entry.parse(row.body) for row in rows], total, bundle)
 
@@ -67,6 +69,9 @@ async def read_one(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> 
     async with ctx.reading() as session:
         entry = await history.entry(session, entry_id=entry_id) if entry_id else None
     if entry is None or entry.subject_tag != tag:
+        raise NotFound
+    purpose = bundle.purposes.get(entry.purpose)
+    if purpose is not None and not purpose.is_told(entry.at, ctx.now):
         raise NotFound
     return entry, bundle
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,6 +12,7 @@ from gov_services.audit.entry import Entry
 from gov_services.audit.models import EntryRow
 from gov_services.audit.proof import Evidence, Step, make_evidence, verify_evidence
 from gov_services.audit.verify import Report, verify_log
+from gov_services.consent.purposes import Bundle, Told
 from gov_services.kit.errors import NotFound
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext
@@ -27,16 +29,40 @@ class Proved:
 async def read_own_history(ctx: ReadContext[PrivacyPorts], *, before: int | None, limit: int) -> Sequence[EntryRow]:
     """Who saw or changed what of the citizen who asks, newest first. Raises NotFound once their log key is gone."""
     tag = await _own_tag(ctx)
-    await ctx.disclosures.require_log_read("access-history", tag=tag)
+    bundle = await ctx.disclosures.require_log_read("access-history", tag=tag)
     async with ctx.reading() as session:
-        return await history.of_subject(session, tag=tag, before=before, limit=limit)
+        hidden = hidden_from_subjects(bundle, now=ctx.now)
+        return await history.of_subject(session, tag=tag, hidden=hidden, before=before, limit=limit)
+
+
+async def read_own_totals(ctx: ReadContext[PrivacyPorts]) -> Sequence[tuple[str, dt.date, int]]:
+    """How often data of the citizen who asks was read, by purpose and month; what is under embargo is not counted."""
+    tag = await _own_tag(ctx)
+    bundle = await ctx.disclosures.require_log_read("access-totals", tag=tag)
+    embargoed = [code for code, purpose in bundle.purposes.items() if purpose.told is Told.EMBARGO]
+    async with ctx.reading() as session:
+        return await history.totals(session, tag=tag, hidden=embargoed)
+
+
+def hidden_from_subjects(bundle: Bundle, *, now: dt.datetime) -> dict[str, dt.datetime | None]:
+    """Purposes whose entries their subjects do not see one by one: since a moment, or (None) ever."""
+    return {
+        code: now - dt.timedelta(days=purpose.embargo_days) if purpose.told is Told.EMBARGO else None
+        for code, purpose in bundle.purposes.items()
+        if purpose.told is not Told.AT_ONCE
+    }
 
 
 async def prove_own_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> Proved:
     """The evidence that an entry about the citizen is in the log. Raises NotFound for any other entry."""
     tag = await _own_tag(ctx)
-    await ctx.disclosures.require_log_read("access-proof", tag=tag)
-    return await _prove(ctx, entry_id=entry_id, tag=tag)
+    bundle = await ctx.disclosures.require_log_read("access-proof", tag=tag)
+    proved = await _prove(ctx, entry_id=entry_id, tag=tag)
+    entry = Entry.parse(proved.evidence.entry)
+    purpose = bundle.purposes.get(entry.purpose)
+    if purpose is not None and not purpose.is_told(entry.at, ctx.now):
+        raise NotFound
+    return proved
 
 
 async def prove_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> Proved:

@@ -9,6 +9,7 @@ from typing import Any
 from gov_services.audit import usage
 from gov_services.audit.entry import EntryKind
 from gov_services.audit.models import DescribedRow
+from gov_services.consent.purposes import Told
 from gov_services.crypto.keys import DataClass
 from gov_services.privacy import store
 from gov_services.privacy.ports import PrivacyPorts
@@ -67,6 +68,9 @@ async def _tell(ctx: WriteContext[PrivacyPorts]) -> int:
     ready = _ready(rows, subjects, now=ctx.now)
     for row in ready:
         citizen_id = subjects.get(row.subject_tag or b"")
+        purpose = ctx.bundle.purposes.get(row.purpose)
+        if purpose is not None and purpose.told is not Told.AT_ONCE:
+            continue  # they find it in their history when its day has come
         if citizen_id is not None:
             await ctx.publish(
                 "message.requested",

@@ -134,27 +134,15 @@ async def receive_request(ctx: WriteContext[PrivacyPorts], *, code: str) -> UUID
 async def defer(ctx: WriteContext[PrivacyPorts], *, request_id: UUID | None) -> UUID:
     """Answer later: the request stays. Raises NotFound."""
     row = await _answerable(ctx, request_id)
-    citizen_id = ctx.citizen_id()
-    granted = consents.for_consent(ctx.bundle, row.purpose, row.recipient)
-    await consents.append(
-        ctx, granted, row.recipient, ConsentEvent.DEFER, notice_hash=granted.notice_hash, citizen_id=citizen_id
-    )
+    await _note_answer(ctx, row, ConsentEvent.DEFER, "consent-request.deferred")
     return row.request_id
 
 
 async def answer_with_refusal(ctx: WriteContext[PrivacyPorts], *, request_id: UUID | None) -> UUID:
     """Say no. The party learns that, and may not prompt again for COOL_DOWN. Raises NotFound."""
     row = await _answerable(ctx, request_id)
-    citizen_id = ctx.citizen_id()
-    granted = consents.for_consent(ctx.bundle, row.purpose, row.recipient)
-    standing = await _standing(ctx, row, citizen_id)
     row.state = RequestState.REFUSED.value
-    if (ConsentState(standing.state) if standing else None, ConsentEvent.REFUSE) in TRANSITIONS:
-        await consents.append(
-            ctx, granted, row.recipient, ConsentEvent.REFUSE, notice_hash=granted.notice_hash, citizen_id=citizen_id
-        )
-    else:  # a consent that stands goes on: what was refused is another one
-        await ctx.record("consent-request.refused", subject=citizen_id, object_ref=f"consent-request:{row.request_id}")
+    await _note_answer(ctx, row, ConsentEvent.REFUSE, "consent-request.refused")
     return row.request_id
 
 
@@ -262,6 +250,21 @@ async def _note_request(ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow,
             made_by=f"client:{row.recipient}",
             tell=False,
         )
+
+
+async def _note_answer(
+    ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow, event: ConsentEvent, action: str
+) -> None:
+    """Note an answer in the ledger; a consent that stands goes on: what was put off or refused is another one."""
+    citizen_id = ctx.citizen_id()
+    standing = await _standing(ctx, row, citizen_id)
+    if (ConsentState(standing.state) if standing else None, event) in TRANSITIONS:
+        granted = consents.for_consent(ctx.bundle, row.purpose, row.recipient)
+        await consents.append(
+            ctx, granted, row.recipient, event, notice_hash=granted.notice_hash, citizen_id=citizen_id
+        )
+    else:
+        await ctx.record(action, subject=citizen_id, object_ref=f"consent-request:{row.request_id}")
 
 
 async def _standing(ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow, citizen_id: UUID) -> StandingRow | None:

@@ -1,0 +1,226 @@
+"""What the law asks of rights, safety and records: a test for each requirement, by its number in docs/law.md."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from bank_consents import give, notice_hash
+from city_law import DOCUMENTS, NOW, SCHEMA, SEED, SHOWN, put_in_force
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from town import Town, sample_number
+
+from gov_services.audit.entry import EntryKind
+from gov_services.consent.lawful import require_consistent, triggers
+from gov_services.consent.lifecycle import ConsentState
+from gov_services.consent.policy import Consent
+from gov_services.consent.purposes import Basis, Form, Relation
+from gov_services.consent.receipts import SCHEMA as STANDARD
+from gov_services.consent.receipts import STATES
+from gov_services.consent.tables import PurposeRefused
+from gov_services.consent.terms import Terms
+from gov_services.crypto.masks import MASKS
+from gov_services.crypto.suites import Suite
+from gov_services.kit.actor import Actor
+from gov_services.privacy.breaches import Grade, report_due_at
+from gov_services.privacy.rights import ACCOUNT_CLOSED_WITHIN_WORKING_DAYS, RightKind, due_at
+
+pytestmark = pytest.mark.untraced
+
+CONSENTED = {code: purpose for code, purpose in SEED.purposes.items() if purpose.basis is Basis.CONSENT}
+
+
+def a_consent(**changes: Any) -> Consent:
+    values: dict[str, Any] = {
+        "revision_id": uuid4(),
+        "state": "given",
+        "scope": {"Citizen.isAdult": Form.DERIVED},
+        "notice_hash": SEED.purposes["adult-check"].notice_hash,
+        "expires_at": NOW + dt.timedelta(days=1),
+        "terms": Terms(keep_days=30),
+        **changes,
+    }
+    return Consent(**values)
+
+
+def test_r20_every_right_has_a_document_and_asks_for_nothing_but_who_one_is() -> None:
+    rights = {
+        "AccessHistory": "access-history",
+        "ExportMyData": "data-export",
+        "MakeRightRequest": "data-rights",
+        "RestrictProcessing": "data-rights",
+        "RequestErasure": "erasure",
+        "WithdrawConsent": "consent-management",
+    }
+    for name, purpose in rights.items():
+        document = DOCUMENTS["citizen-app", name]
+        assert document.purpose == purpose
+        assert SEED.purposes[purpose].relations == {Relation.SELF}
+    own = {name for name in SCHEMA_OF_CITIZEN if SCHEMA[name].derived_from is None}
+    assert own <= DOCUMENTS["citizen-app", "ExportMyData"].reads
+
+
+SCHEMA_OF_CITIZEN = {field.coordinate for field in SCHEMA if field.coordinate.startswith("Citizen.")}
+
+
+async def test_r22_a_refusal_says_why(town: Town) -> None:
+    actor, officer = await town.register(), town.staff("rights-officer")
+    make = """mutation($i: MakeRightRequestInput!) { makeRightRequest(input: $i) { request { id } } }"""
+    told = {"i": {"kind": "CORRECTION", "text": "x"}}
+    answer = await town.ask("privacy", make, told, purpose="data-rights", actor=actor)
+    request_id = answer["data"]["makeRightRequest"]["request"]["id"]
+    take = "mutation { takeRightRequest { request { id } } }"
+    await town.ask("privacy", take, purpose="rights-handling", actor=officer)
+    refuse = """mutation($i: AnswerRightRequestInput!) { answerRightRequest(input: $i) { userErrors { code } } }"""
+    told = {"i": {"requestId": request_id, "grant": False, "answer": "x"}}  # type: ignore[dict-item]
+    answer = await town.ask("privacy", refuse, told, purpose="rights-handling", actor=officer)
+    assert answer["data"]["answerRightRequest"]["userErrors"] == [{"code": "REASON_NEEDED"}]
+
+
+def test_r23_requests_have_the_terms_of_the_standard() -> None:
+    assert ACCOUNT_CLOSED_WITHIN_WORKING_DAYS == 15
+    assert all(due_at(kind, NOW) - NOW <= dt.timedelta(days=30) for kind in RightKind)
+
+
+async def test_r24_no_personal_value_lies_in_clear(town: Town) -> None:
+    await town.register(name="验零壹", phone="13977776666", address="示例市西区九十九号")
+    tables = await town.rows(
+        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
+        "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    )
+    rows = [await town.rows(f"SELECT t::text AS line FROM {table['name']} AS t") for table in tables]
+    dump = str(rows)
+    assert len(dump) > 10_000
+    for value in ("验零壹", "13977776666", "示例市西区九十九号", sample_number()):
+        assert value not in dump
+        assert value.encode().hex() not in dump
+
+
+async def test_r25_who_runs_it_reads_no_audit_and_who_audits_reads_no_data(town: Town) -> None:
+    prefix = town.settings.role_prefix
+    data = ("identity.citizen", "permits.application", "payments.bill", "healthcode.declaration")
+    log = ("audit.entry", "audit.description")
+    for room in ("identity", "permits", "payments", "healthcode", "worker"):
+        for table in log:
+            assert not await town.value("SELECT has_table_privilege(:r, :t, 'SELECT')", r=f"{prefix}_{room}", t=table)
+    for table in data:
+        assert not await town.value("SELECT has_table_privilege(:r, :t, 'SELECT')", r=f"{prefix}_privacy", t=table)
+    officers = [purpose for purpose in SEED.purposes.values() if "compliance-officer" in purpose.roles]
+    assert officers
+    assert not any(set(purpose.grants.values()) & set(SHOWN) for purpose in officers)
+
+
+def test_r27_what_needs_an_assessment_has_one_before_it_is_in_force() -> None:
+    require_consistent(SEED, SCHEMA)
+    needing = [code for code, purpose in SEED.purposes.items() if triggers(purpose, SCHEMA)]
+    assert needing
+    with pytest.raises(PurposeRefused, match="impact assessment"):
+        require_consistent(replace_assessments(), SCHEMA)
+
+
+def replace_assessments() -> Any:
+    return replace(SEED, assessments={})
+
+
+@pytest.mark.parametrize("table", ["consent.bundle", "audit.entry", "audit.batch", "consent.revision"])
+async def test_r28_r31_records_of_sharing_assessments_and_the_log_are_not_removed(town: Town, table: str) -> None:
+    await town.register()
+    for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+        with pytest.raises(DBAPIError):
+            async with town.database.writing() as session:
+                await session.execute(text(statement))
+
+
+async def test_r29_r30_a_breach_is_told_with_all_its_parts_and_in_time(town: Town) -> None:
+    assert report_due_at(Grade.RELATIVELY_MAJOR, NOW) - NOW == dt.timedelta(hours=4)
+    enter = """mutation($i: EnterBreachInput!) { enterBreach(input: $i) { userErrors { code } } }"""
+    at = town.clock.now().isoformat()
+    parts = {name: "x" for name in ("kinds", "cause", "harm", "measures", "advice", "contact")}
+    told = {**parts, "grade": "MAJOR", "actor": "client:x", "since": at, "until": at, "foundAt": at}
+    officer = town.staff("compliance-officer", client="compliance")
+    for part in parts:
+        answer = await town.ask("privacy", enter, {"i": {**told, part: ""}}, purpose="breach-register", actor=officer)
+        assert answer["data"]["enterBreach"]["userErrors"] == [{"code": "BREACH_NOT_COMPLETE"}]
+
+
+def test_r32_what_the_city_knows_is_filled_in_and_not_asked_again() -> None:
+    document = DOCUMENTS["citizen-app", "PrefillApplication"]
+    assert {"Citizen.name", "Citizen.address"} <= document.reads
+    # What is uploaded for an application is read for that application, and by no other purpose.
+    readers = {code for code, item in SEED.purposes.items() if item.grants.get("ApplicationDocument.content") in SHOWN}
+    assert readers == {"licence-application", "licence-document-reading", "licence-review"}
+
+
+async def test_r33_one_sign_in_serves_every_service(town: Town) -> None:
+    actor = await town.register()
+    asked = {
+        "identity": ("{ me { id } }", "own-account"),
+        "permits": ("{ applications { pageInfo { hasNextPage } } }", "licence-application"),
+        "privacy": ("{ consents { pageInfo { hasNextPage } } }", "consent-management"),
+    }
+    for room, (document, purpose) in asked.items():
+        assert "errors" not in await town.ask(room, document, purpose=purpose, actor=actor)
+
+
+def test_r35_a_check_of_identity_answers_yes_or_no() -> None:
+    document = DOCUMENTS["citizen-app", "VerifyIdentity"]
+    assert document.reads <= {"Citizen.assuranceLevel"}
+    assert set(SEED.purposes["identity-verification"].grants.values()) <= {Form.COLLECT, Form.PLAIN}
+
+
+def test_r38_where_the_regulations_give_numbers_ours_are_no_longer() -> None:
+    assert all(due_at(kind, NOW) - NOW <= dt.timedelta(days=31) for kind in RightKind)
+    assert all(report_due_at(grade, NOW) - NOW <= dt.timedelta(hours=72) for grade in Grade)
+
+
+async def test_r39_a_purpose_asks_for_how_surely_somebody_is_known_and_failing_tells_nothing(town: Town) -> None:
+    low = await town.register(assurance=2)
+    answer = await town.ask("identity", "{ me { name } }", purpose="licence-prefill", actor=low)
+    assert answer["errors"][0]["extensions"]["code"] == "ASSURANCE_TOO_LOW"
+    verify = """mutation($i: VerifyIdentityInput!) { verifyIdentity(input: $i) { userErrors { code field } } }"""
+    answers = []
+    for told in ({"name": "测试乙", "nationalId": sample_number()}, {"name": "测试甲", "nationalId": OTHER_NUMBER}):
+        found = await town.ask("identity", verify, {"i": told}, purpose="identity-verification", actor=low)
+        answers.append(found["data"]["verifyIdentity"]["userErrors"])
+    assert answers[0] == answers[1]
+
+
+OTHER_NUMBER = sample_number(sequence=300)
+
+
+async def test_r42_a_notice_that_changed_is_read_again_and_a_part_can_be_agreed_to(town: Town) -> None:
+    actor = await town.register()
+    before = await notice_hash(town, actor, "adult-check")
+    told = {"zh-CN": "新的告知", "en": "another notice"}
+    await put_in_force(town, "adult-check", notice=told, earlier_notices_until=dt.date(2027, 1, 1))
+    document = """mutation($i: GiveConsentInput!) { giveConsent(input: $i) { userErrors { code } } }"""
+    values = {"purpose": "adult-check", "recipient": "riverside-bank", "noticeHash": before}
+    answer = await town.ask("privacy", document, {"i": values}, purpose="consent-management", actor=actor)
+    assert answer["data"]["giveConsent"]["userErrors"] == [{"code": "NOTICE_CHANGED"}]
+    assert (await give(town, actor, scope=["Citizen.isAdult"]))["userErrors"] == []
+
+
+@pytest.mark.parametrize("state", list(ConsentState))
+def test_r43_only_what_is_given_or_renewed_opens(state: ConsentState) -> None:
+    assert a_consent(state=state.value).stands(NOW) == (state in (ConsentState.GIVEN, ConsentState.RENEWED))
+
+
+def test_r41_the_fields_of_a_receipt_are_those_of_the_standard() -> None:
+    assert STANDARD == "ISO/IEC TS 27560:2023"
+    assert set(STATES) == set(ConsentState)
+
+
+def test_r36_what_is_masked_is_masked_by_a_rule_and_there_is_a_suite_of_the_state() -> None:
+    assert Suite.SM4_GCM in set(Suite)
+    assert {field.mask for field in SCHEMA if field.mask} <= MASKS.keys()
+
+
+async def test_r37_entries_of_reading_the_log_are_in_the_log(town: Town) -> None:
+    officer: Actor = town.staff("compliance-officer", client="compliance")
+    await town.ask("privacy", "{ findings { pageInfo { hasNextPage } } }", purpose="log-review", actor=officer)
+    kinds = [(entry.kind, entry.actor) for entry in await town.entries()]
+    assert (EntryKind.LOG_READ, officer.ref) in kinds
