@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Select, func, or_, select, union_all
@@ -44,7 +45,7 @@ async def of_subject(
     session: ReadSession,
     *,
     tag: bytes,
-    hidden: Mapping[str, dt.datetime | None],
+    hidden: Mapping[str, dt.datetime | None] = MappingProxyType({}),
     before: int | None = None,
     limit: int = 50,
 ) -> Sequence[EntryRow]:

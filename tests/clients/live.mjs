@@ -33,7 +33,7 @@ const socketClient = (how = {}) =>
     url: `${url.replace('http', 'ws')}/graphql`,
     webSocketImpl: WebSocket,
     connectionParams: { authorization: `Bearer ${token}` },
-    retryAttempts: 50,
+    retryAttempts: 500,
     retryWait: () => pause(200),
     shouldRetry: () => true, // also while nobody listens on the port
     ...how,
@@ -42,7 +42,7 @@ const streamClient = (how = {}) =>
   createStream({
     url: `${url}/graphql`,
     headers: { authorization: `Bearer ${token}` },
-    retryAttempts: 50,
+    retryAttempts: 500,
     retry: () => pause(200),
     ...how,
   })

@@ -270,10 +270,7 @@ async def _at(place: Place, log: AuditLog, size: int, tell: Tell) -> dict[str, f
         signing = await _timed(integrator.run_once)
         await Describer(audit).run_once()
         async with privacy.reading() as session:
-            found = [
-                await _timed(partial(history.of_subject, session, tag=_tag(i), hidden={}, limit=20))
-                for i in range(REPEATS)
-            ]
+            found = [await _timed(partial(history.of_subject, session, tag=_tag(i), limit=20)) for i in range(REPEATS)]
             proved = [await _timed(partial(make_evidence, session, entry_id=one.entry_id)) for one in entries]
     finally:
         await audit.close()
