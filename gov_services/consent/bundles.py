@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import ClassVar
 
 import structlog
@@ -11,7 +10,7 @@ import structlog
 from gov_services.consent import store
 from gov_services.consent.models import BundleRow
 from gov_services.consent.purpose_files import parse_bundle
-from gov_services.consent.purposes import Bundle, Purpose, make_bundle, signed_text
+from gov_services.consent.purposes import Bundle, signed_text
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import ReadSession, Session
 from gov_services.kit.errors import Unavailable
@@ -80,11 +79,6 @@ async def granted_since(session: ReadSession, bundle: Bundle) -> dict[str, dict[
         if not open_:
             break
     return since
-
-
-def next_bundle(bundle: Bundle, purposes: Mapping[str, Purpose]) -> Bundle:
-    """The version after `bundle`, with other purposes and the same parties and assessments."""
-    return make_bundle(bundle.version + 1, purposes, parties=bundle.parties, assessments=bundle.assessments)
 
 
 async def publish(

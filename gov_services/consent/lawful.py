@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from gov_services.consent.assessments import Trigger
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Purpose, Relation, Separate, Told
+from gov_services.consent.purposes import DISCLOSING, Basis, Bundle, NoticeState, Purpose, Relation, Separate, Told
 from gov_services.consent.tables import PurposeRefused
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.errors import LOCALES
 
 LONGEST_CONSENT_DAYS = 365
 LONGEST_EMBARGO_DAYS = 365
-DISCLOSING = frozenset({Form.PLAIN, Form.MASKED, Form.DERIVED})
 
 
 def require_lawful(purpose: Purpose) -> None:
@@ -26,8 +25,7 @@ def require_lawful(purpose: Purpose) -> None:
         raise PurposeRefused(f"{purpose.code}: retention is a number of days (PIPL 19)")
     if not purpose.clients:
         raise PurposeRefused(f"{purpose.code}: no client acts under it")
-    discloses = DISCLOSING & set(purpose.grants.values())
-    if discloses and not purpose.relations:
+    if _discloses(purpose) and not purpose.relations:
         raise PurposeRefused(f"{purpose.code}: it discloses, and says to whom by no relation")
     asks_about_strangers = {Relation.VERIFIER, Relation.CONSENTED} & purpose.relations
     if asks_about_strangers and purpose.budget_hour <= 0:
@@ -84,11 +82,15 @@ def triggers(purpose: Purpose, vocabulary: Vocabulary) -> frozenset[Trigger]:
         found.add(Trigger.SENSITIVE)
     if purpose.automated:
         found.add(Trigger.AUTOMATED)
-    if (purpose.recipients and set(purpose.grants.values()) & DISCLOSING) or Separate.PUBLICATION in purpose.separate:
+    if (purpose.recipients and _discloses(purpose)) or Separate.PUBLICATION in purpose.separate:
         found.add(Trigger.PROVISION)
     if Separate.EXPORT in purpose.separate:
         found.add(Trigger.EXPORT)
     return frozenset(found)
+
+
+def _discloses(purpose: Purpose) -> bool:
+    return any(form in DISCLOSING for form in purpose.grants.values())
 
 
 def require_follows(earlier: Purpose | None, later: Purpose) -> None:

@@ -98,7 +98,16 @@ class StandingRow(Base):
     """The consent as it stands: a projection of the last revision, there to be read fast."""
 
     __tablename__ = "standing"
-    __table_args__ = (Index("ix_standing_consent_id", "consent_id"), {"schema": "consent"})
+    __table_args__ = (
+        Index("ix_standing_consent_id", "consent_id"),
+        Index("ix_standing_expires_at", "expires_at", postgresql_where="state IN ('given', 'renewed', 'paused')"),
+        Index(
+            "ix_standing_uses",
+            "uses",
+            postgresql_where="uses IS NOT NULL AND state IN ('given', 'renewed', 'paused')",
+        ),
+        {"schema": "consent"},
+    )
 
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)

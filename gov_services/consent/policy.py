@@ -10,7 +10,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from gov_services.consent.lifecycle import STANDS
-from gov_services.consent.purposes import Basis, Bundle, Form, Purpose, Relation, Restriction
+from gov_services.consent.purposes import DISCLOSING, Basis, Bundle, Form, Purpose, Relation, Restriction
 from gov_services.consent.terms import Terms
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.context import Call
@@ -25,8 +25,6 @@ class Withheld(StrEnum):
 
 
 Decision = Form | Withheld
-DISCLOSING = (Form.PLAIN, Form.MASKED, Form.DERIVED)
-"""Forms of a grant by which something is shown."""
 
 
 class DisclosureRefused(Refusal):

@@ -38,6 +38,10 @@ class Form(StrEnum):
     """Taken in: a field of an input object."""
 
 
+DISCLOSING = (Form.PLAIN, Form.MASKED, Form.DERIVED)
+"""Forms of a grant by which something is shown."""
+
+
 class Relation(StrEnum):
     """What ties an actor to the subject of a disclosure."""
 

@@ -22,6 +22,9 @@ from gov_services.consent.purposes import Restriction
 from gov_services.consent.terms import Period
 from gov_services.kit.database import ReadSession, Session
 
+UNDER_WAY = ("given", "renewed", "paused")
+"""States of consents that can still run out or lose their ground."""
+
 
 async def newest_bundle_version(session: ReadSession) -> int | None:
     """The version in force, or None before the first bundle is published."""
@@ -174,10 +177,9 @@ async def over(session: ReadSession, *, now: dt.datetime, limit: int) -> Sequenc
     query = (
         select(StandingRow)
         .where(
-            StandingRow.state.in_(("given", "renewed", "paused")),
-            or_(StandingRow.expires_at <= now, StandingRow.uses <= used),
+            StandingRow.state.in_(UNDER_WAY),
+            or_(StandingRow.expires_at <= now, and_(StandingRow.uses.is_not(None), StandingRow.uses <= used)),
         )
-        .order_by(StandingRow.citizen_id)
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()
@@ -190,7 +192,7 @@ async def without_ground(
     query = (
         select(StandingRow)
         .where(
-            StandingRow.state.in_(("given", "renewed", "paused")),
+            StandingRow.state.in_(UNDER_WAY),
             tuple_(StandingRow.purpose, StandingRow.recipient).not_in(grounds),
         )
         .order_by(StandingRow.citizen_id)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gov_services.audit.entry import Entry, EntryKind
+from gov_services.consent.policy import Withheld
+from gov_services.consent.purposes import DISCLOSING, Form
 from gov_services.kit.clock import local_day
 
-GIVEN = frozenset({"PLAIN", "MASKED", "DERIVED"})
-NOT_GIVEN = frozenset({"CONSENT_REQUIRED", "PURPOSE_NARROWED"})
 OPENED, USED = "OPENED", "USED"
 USE_TOLD = "fields.used"
 """Action of an entry in which a client tells what it showed; its object names whose purpose and document."""
@@ -52,7 +52,7 @@ def count(entries: Iterable[Entry]) -> dict[Key, Counts]:
             counts = found.setdefault(key, Counts(entry.at))
             counts.last_at = max(counts.last_at, entry.at)
             setattr(counts, what, getattr(counts, what) + 1)
-            counts.masked += form == "MASKED"
+            counts.masked += form == Form.MASKED
     return found
 
 
@@ -78,9 +78,9 @@ def _of(entry: Entry) -> tuple[str, str]:
 
 
 def _what(kind: EntryKind, form: str) -> str | None:
-    if kind is EntryKind.READ and form in GIVEN:
+    if kind is EntryKind.READ and form in DISCLOSING:
         return "declared"
-    if kind in (EntryKind.READ, EntryKind.REFUSAL) and form in NOT_GIVEN:
+    if kind in (EntryKind.READ, EntryKind.REFUSAL) and form in set(Withheld):
         return "withheld"
     if kind is EntryKind.USE:
         return {OPENED: "opened", USED: "used"}.get(form)

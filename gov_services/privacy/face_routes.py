@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from litestar import Request, Response, get
 from litestar.params import FromPath
@@ -20,7 +20,7 @@ from litestar.params import FromPath
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.clock import Clock
 from gov_services.kit.context import Entrance, EntranceKind
-from gov_services.kit.errors import NotFound, Refusal, ServiceError, Unauthenticated, Unavailable
+from gov_services.kit.errors import NotFound, Refusal, ServiceError, Unauthenticated, Unavailable, UserError
 from gov_services.kit.ids import parse_id
 from gov_services.kit.locales import negotiate_locale
 from gov_services.privacy.ports import PrivacyPorts
@@ -41,8 +41,21 @@ _Context = ReadContext[PrivacyPorts]
 Answer = Callable[[_Context, Mapping[str, str]], Awaitable[Any]]
 
 
-class BadQuery(ValueError):
-    """A parameter cannot be meant; the text is for a developer and quotes no value."""
+class BadQuery(UserError):
+    """A parameter cannot be meant."""
+
+    code = "BAD_QUERY"
+    messages: ClassVar[dict[str, str]] = {"zh-CN": "参数有误:{problem}。", "en": "That cannot be meant: {problem}."}
+
+
+class NotYourCode(Refusal):
+    """The history of somebody else is asked for."""
+
+    code = "NOT_YOUR_CODE"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "只能查询本人的记录:{name} 须为本人代码。",
+        "en": "Only one's own history is told: {name} is the code of the citizen whose token this is.",
+    }
 
 
 def routes(services: RoomServices[PrivacyPorts], clock: Clock) -> Sequence[Route]:
@@ -95,6 +108,14 @@ def routes(services: RoomServices[PrivacyPorts], clock: Clock) -> Sequence[Route
     )
 
 
+_STATUS: Mapping[type[ServiceError], int] = {
+    BadQuery: 400,
+    NotYourCode: 400,
+    Unavailable: 503,
+    NotFound: 404,
+    Unauthenticated: 401,
+}
+"""Of the formats; any other refusal is a 403. The usage service knows a 400 for what it does not answer."""
 CAPABILITIES: Mapping[str, Any] = {
     "resourceType": "CapabilityStatement",
     "status": "active",
@@ -111,7 +132,6 @@ CAPABILITIES: Mapping[str, Any] = {
                 {
                     "type": "AuditEvent",
                     "interaction": [{"code": "read"}, {"code": "search-type"}],
-                    "searchParam": [{"name": "date", "type": "date"}],
                 }
             ],
         }
@@ -141,20 +161,18 @@ class _Door:
             found = await ask(context, {**request.query_params, **_header(request)})
         except BearerRefused:
             return await self._refused(context, Unauthenticated(), locale)
-        except BadQuery as bad:
-            return Response({"message": str(bad)}, status_code=400, headers=_HEADERS)
         except ServiceError as refused:
             return await self._refused(context, refused, locale)
         return Response(found, media_type=media_type, headers=_HEADERS)
 
     async def _refused(self, context: _Context, refused: ServiceError, locale: str) -> Response[Any]:
-        status = 503 if isinstance(refused, Unavailable) else 404 if isinstance(refused, NotFound) else 401
-        if isinstance(refused, Refusal) and not refused.logged:
+        if not refused.logged and not isinstance(refused, Unavailable):
             try:
                 await log_refusal(context, refused)
             except Unavailable as unlogged:
-                refused, status = unlogged, 503
+                refused = unlogged
         body = {"code": refused.code, "message": refused.message(locale)}
+        status = next((status for kind, status in _STATUS.items() if isinstance(refused, kind)), 403)
         return Response(body, status_code=status, headers=_HEADERS)
 
 
@@ -174,7 +192,7 @@ async def _find_usage(ctx: _Context, asked: Mapping[str, str]) -> Any:
     own = str(ctx.citizen_id())
     for name in ("X-Road-UserId", "userCode"):
         if asked.get(name) != own:
-            raise BadQuery(f"{name} is the code of the citizen whose token this is")
+            raise NotYourCode(name=name)
     found = await faces.read_part(
         ctx,
         action="find-usage",
@@ -225,7 +243,7 @@ def _number(asked: Mapping[str, str], name: str, *, default: int, least: int, mo
     if text is None:
         return default
     if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not least <= int(text) <= most:
-        raise BadQuery(f"{name} is a whole number from {least} to {most}")
+        raise BadQuery(problem=f"{name} is a whole number from {least} to {most}")
     return int(text)
 
 
@@ -238,5 +256,5 @@ def _moment(asked: Mapping[str, str], name: str) -> dt.datetime | None:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None or not 1 < found.year < 9999:
-        raise BadQuery(f"{name} is a moment as RFC 3339 writes it")
+        raise BadQuery(problem=f"{name} is a moment as RFC 3339 writes it")
     return found

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gov_services.consent.purposes import Form, Purpose
+from gov_services.consent.purposes import DISCLOSING, Form, Purpose
 
 USUAL = dt.timedelta(days=90)
 RARE = dt.timedelta(days=400)
@@ -16,7 +16,6 @@ RARELY_DAYS = 10
 """A purpose that was used on fewer days of the usual window is judged over the rare one."""
 WARNED_FOR = dt.timedelta(days=7)
 """So long a warning stands before a field that somebody opens is masked or taken away."""
-DISCLOSING = (Form.PLAIN, Form.MASKED, Form.DERIVED)
 
 
 class Step(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.consent.models import RelationRow
@@ -187,12 +187,6 @@ async def purposes_used(session: ReadSession, *, since: dt.date) -> frozenset[st
     """Purposes that were used since a day."""
     query = select(FieldUseRow.purpose).where(FieldUseRow.day >= since).distinct()
     return frozenset((await session.execute(query)).scalars())
-
-
-async def forget_uses(session: Session, *, job: str) -> None:
-    """Empty the counts and have them made from the log again."""
-    await session.execute(delete(FieldUseRow))
-    await session.execute(update(WatermarkRow).where(WatermarkRow.job == job).values(seq=-1))
 
 
 async def save_finding(session: Session, finding: FindingRow) -> bool:

@@ -18,6 +18,10 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
+MOST_BATCHES = 40
+"""Of one run of a job."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Result]):
     """What a use-case came to: a result, or what the person can put right."""
@@ -51,6 +55,22 @@ async def commit(
         await log_refusal(context, error)
         return Outcome(None, (error,))
     return Outcome(result)
+
+
+async def commit_in_batches(
+    context: ReadContext[Ports], use_case: Callable[[WriteContext[Ports]], Awaitable[int]], *, batch: int
+) -> int:
+    """Commit `use_case` until it did less than `batch` in one transaction; how much it did in all.
+
+    MOST_BATCHES times at most: what is left then waits for the next run, so that every run ends.
+    """
+    done = 0
+    for _ in range(MOST_BATCHES):
+        step = (await commit(context, use_case)).result or 0
+        done += step
+        if step < batch:
+            break
+    return done
 
 
 async def log_refusal(context: ReadContext[Any], error: ServiceError) -> None:

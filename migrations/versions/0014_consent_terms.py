@@ -39,6 +39,14 @@ TABLES = (
     """,
 )
 
+# What runs out is looked for every minute, among all consents of the city.
+INDEXES = (
+    "CREATE INDEX ix_standing_expires_at ON consent.standing (expires_at) "
+    "WHERE state IN ('given', 'renewed', 'paused')",
+    "CREATE INDEX ix_standing_uses ON consent.standing (uses) "
+    "WHERE uses IS NOT NULL AND state IN ('given', 'renewed', 'paused')",
+)
+
 # `changed`: the consent is not the one any more that was decided on. `spent`: others have read as often as it allows.
 TAKE = """
     CREATE FUNCTION consent.take(
@@ -78,7 +86,7 @@ SIGNATURE = "consent.take(uuid, text, text, uuid, text, timestamptz)"
 def upgrade() -> None:
     for table in ("revision", "standing"):
         op.execute(f"ALTER TABLE consent.{table} {TERMS.format(table=table)}")
-    for statement in (*TABLES, TAKE):
+    for statement in (*TABLES, *INDEXES, TAKE):
         op.execute(statement)
     append_only("consent.reading")
     op.execute(f"REVOKE ALL ON FUNCTION {SIGNATURE} FROM PUBLIC")

@@ -79,7 +79,7 @@ def upgrade() -> None:
         op.execute(statement)
     append_only("privacy.finding_review")
     name = role("privacy")
-    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON privacy.field_use TO {name}")
+    op.execute(f"GRANT SELECT, INSERT, UPDATE ON privacy.field_use TO {name}")
     op.execute(f"GRANT SELECT, INSERT ON privacy.finding_review TO {name}")
     identity = role("identity")
     op.execute(

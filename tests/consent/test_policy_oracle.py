@@ -14,8 +14,18 @@ from uuid import UUID
 import cedarpy
 import pytest
 
-from gov_services.consent.policy import DISCLOSING, Consent, Declared, Facts, admit, decide
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Party, Purpose, Relation, Restriction
+from gov_services.consent.policy import Consent, Declared, Facts, admit, decide
+from gov_services.consent.purposes import (
+    DISCLOSING,
+    Basis,
+    Bundle,
+    Form,
+    NoticeState,
+    Party,
+    Purpose,
+    Relation,
+    Restriction,
+)
 from gov_services.consent.terms import Terms
 from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import local_day

@@ -24,8 +24,9 @@ from graphql import (
 pytestmark = pytest.mark.untraced
 TOWN = Path(__file__).parent / "supergraphs" / "town" / "supergraph.graphql"
 CITY = PROJECT_ROOT / "graphql" / "supergraph.graphql"
-SECONDS, BYTES = 3.0, 256 * 1024 * 1024
-"""A third of a second is the most that was seen where nothing else runs; the deadline itself is 10."""
+SECONDS, BYTES = 6.0, 256 * 1024 * 1024
+"""Of this thread's own processor time, so that what else runs does not count. A third of a second is the most that was
+seen on an ordinary machine, a second and a half on one at a quarter of its speed; the deadline itself is 10."""
 
 
 class Fuzzer:
@@ -84,13 +85,13 @@ def plan_all(path: Path, count: int, fields: int, improving_s: float | None) -> 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for seed in range(count):
         text = Fuzzer(planning.public_schema, seed).document(fields)
-        begun = time.perf_counter()
+        begun = time.thread_time()
         try:
             planning.prepare(text)
             planned += 1
         except DocumentInvalid as failed:
             refused.append(str(failed))
-        slowest = max(slowest, time.perf_counter() - begun)
+        slowest = max(slowest, time.thread_time() - begun)
     most = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert planned > count / 2
     assert all("more than" in item for item in refused)
@@ -121,10 +122,10 @@ def test_fragments_that_would_spread_without_end_are_refused() -> None:
         for n in range(40)
     )
     text = f"{{ me {{ ...F0 }} }} {spread} fragment F40 on Person {{ name }}"
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with pytest.raises(DocumentInvalid, match="more than 20000 selections"):
         Planning(TOWN.read_text()).prepare(text)
-    assert time.perf_counter() - begun < SECONDS
+    assert time.thread_time() - begun < SECONDS
 
 
 def test_nesting_past_every_measure_is_refused() -> None:

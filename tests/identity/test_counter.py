@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import structlog
+from city_law import SEED, put_in_force
 from town import Town, sample_number
 
 from gov_services.audit.entry import EntryKind
-from gov_services.consent import bundles
-from gov_services.consent.bundles import next_bundle
 from gov_services.consent.purposes import Form
 from gov_services.identity.service.citizens import PHONE_REPLACED_TEXT
 from gov_services.kit.actor import Actor
@@ -22,40 +19,18 @@ REPLACE = """mutation($input: ReplacePhoneInput!) {
 FIND = "query($i: FindCitizenInput!) { citizenByNationalId(input: $i) { id name } }"
 
 
+GRANTS = SEED.purposes["lost-phone"].grants
+
+
 async def grant_the_old_number(town: Town) -> None:
     """Put a bundle in force whose lost-phone purpose gives the number before."""
-    room = town.rooms["identity"]
-    async with town.database.writing() as session:
-        bundle = await room.services.discloser.bundles.current(session)
-        purpose = bundle.purposes["lost-phone"]
-        wider = replace(purpose, grants={**purpose.grants, "Citizen.phone": Form.PLAIN})
-        await bundles.publish(
-            session,
-            next_bundle(bundle, {**bundle.purposes, "lost-phone": wider}),
-            key=town.signing_key("bundle"),
-            proposed_by="one",
-            approved_by="another",
-            note="the number before is told",
-            now=town.clock.now(),
-        )
+    await put_in_force(town, "lost-phone", grants={**GRANTS, "Citizen.phone": Form.PLAIN})
 
 
 async def narrow_it_away(town: Town) -> None:
     """Put a bundle in force whose lost-phone purpose does not give the number before."""
-    room = town.rooms["identity"]
-    async with town.database.writing() as session:
-        bundle = await room.services.discloser.bundles.current(session)
-        purpose = bundle.purposes["lost-phone"]
-        grants = {name: form for name, form in purpose.grants.items() if name != "Citizen.phone"}
-        await bundles.publish(
-            session,
-            next_bundle(bundle, {**bundle.purposes, "lost-phone": replace(purpose, grants=grants)}),
-            key=town.signing_key("bundle"),
-            proposed_by="one",
-            approved_by="another",
-            note="the number before is not told",
-            now=town.clock.now(),
-        )
+    grants = {name: form for name, form in GRANTS.items() if name != "Citizen.phone"}
+    await put_in_force(town, "lost-phone", grants=grants)
 
 
 async def replace_phone(town: Town, *, number: str, phone: str) -> dict[str, object]:

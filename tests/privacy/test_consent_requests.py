@@ -172,6 +172,21 @@ async def test_what_stands_is_not_touched_by_putting_another_off(town: Town) -> 
     assert await waiting(town, actor) == [opened["request"]["id"]]
 
 
+async def test_all_that_has_lapsed_is_closed_in_one_run_however_much_it_is(town: Town) -> None:
+    await as_party(town)
+    async with town.database.writing() as session:
+        await session.execute(
+            text(
+                "INSERT INTO privacy.consent_request SELECT (r).* FROM (SELECT jsonb_populate_record(r, "
+                "jsonb_build_object('request_id', gen_random_uuid(), 'code_digest', NULL)) AS r "
+                "FROM privacy.consent_request AS r, generate_series(1, 249)) AS made"
+            )
+        )
+    town.clock.advance(dt.timedelta(minutes=16))
+    assert await town.rooms["privacy"].run_job("lapse-consent-requests") == 250
+    assert await town.value("SELECT count(*) FROM privacy.consent_request WHERE state <> 'LAPSED'") == 0
+
+
 async def test_a_party_that_was_refused_prompts_nobody_again_and_cannot_tell(town: Town) -> None:
     actor = await town.register()
     reference = (await give(town, actor))["consent"]["id"]

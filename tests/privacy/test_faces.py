@@ -143,6 +143,18 @@ async def test_reading_it_is_in_the_log_and_a_refusal_too(
     assert any(entry.outcome == "refused" and entry.code == "UNAUTHENTICATED" for entry in entries)
 
 
+async def test_who_asks_for_somebody_elses_history_leaves_an_entry(
+    town: Town, http: httpx.AsyncClient, read_about: Actor
+) -> None:
+    other = await town.register(phone="13900000002", number=sample_number(sequence=200))
+    asked = {"userCode": str(read_about.id)}
+    answer = await http.get("/v2/findUsage", params=asked, headers=headers(town, other))
+    assert (answer.status_code, answer.json()["code"]) == (400, "NOT_YOUR_CODE")
+    assert "NOT_YOUR_CODE" in {entry.code for entry in await town.entries()}
+    wrong = await http.get("/fhir/AuditEvent?_count=x", headers=headers(town, other))
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "BAD_QUERY")
+
+
 async def test_the_service_says_since_when_and_that_it_lives(
     town: Town, http: httpx.AsyncClient, read_about: Actor
 ) -> None:

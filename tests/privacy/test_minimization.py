@@ -10,6 +10,7 @@ import pytest
 from bank_consents import ask_adult, give
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from town import Town, sample_number
 
 from gov_services.audit.entry import Entry, EntryKind
@@ -17,7 +18,6 @@ from gov_services.cli.documents import seed_bundle
 from gov_services.consent.purposes import Form
 from gov_services.kit.actor import Actor
 from gov_services.kit.ids import new_id
-from gov_services.privacy import store
 from gov_services.privacy.counting import count, told_of
 from gov_services.privacy.minimization import RARE, USUAL, WARNED_FOR, Step, Use, Why, may_take, suggest, window_of
 from gov_services.privacy.service import evidence
@@ -173,8 +173,9 @@ async def test_counts_are_the_same_from_the_table_the_tail_and_the_log_again(tow
     assert await ask_adult(town, reference) is True
     await town.entries()
     assert await counted() == [(ADULT, 4, 4)]  # and both together
-    async with privacy.services.discloser.database.writing() as session:
-        await store.forget_uses(session, job="count-uses")
+    async with town.database.writing() as session:
+        await session.execute(text("DELETE FROM privacy.field_use"))
+        await session.execute(text("UPDATE privacy.watermark SET seq = -1 WHERE job = 'count-uses'"))
     assert await privacy.run_job("count-uses") > 0
     assert await counted() == [(ADULT, 4, 4)]
 

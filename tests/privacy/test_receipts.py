@@ -10,11 +10,12 @@ from typing import Any
 import jwt
 import pytest
 from bank_consents import ask_adult, give
+from city_law import put_bundle_in_force
 from town import Town
 
-from gov_services.consent import bundles
 from gov_services.consent.lifecycle import ConsentState
 from gov_services.consent.purpose_files import parse_bundle
+from gov_services.consent.purposes import make_bundle
 from gov_services.consent.receipts import STATES
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.crypto.tokens import TokenRefused, jwks, verify_statement
@@ -157,19 +158,10 @@ async def test_a_party_that_acts_under_a_purpose_no_more_has_its_consents_revoke
     consent_id = (await give(town, actor))["consent"]["id"]
     bundle = parse_bundle(bytes(await town.value("SELECT body FROM consent.bundle")))
     purposes = {code: item for code, item in bundle.purposes.items() if code != "adult-check"}
-    without = bundles.next_bundle(bundle, purposes)
-    async with town.database.writing() as session:
-        await bundles.publish(
-            session,
-            without,
-            key=town.signing_key("bundle"),
-            proposed_by="staff:a",
-            approved_by="staff:b",
-            note="the contract ended",
-            now=town.clock.now(),
-        )
+    await put_bundle_in_force(town, make_bundle(2, purposes, parties=bundle.parties, assessments=bundle.assessments))
     assert await town.rooms["privacy"].run_job("end-consents") == 1
     assert await town.value("SELECT state FROM consent.standing") == "revoked"
+    assert await town.rooms["privacy"].run_job("end-consents") == 0
     signed = await receipt(town, actor, consent_id)  # of what is over, the receipt stays
     keys = VerifyKeys.load(town.settings.secrets_directory, "consent-receipt")
     record = json.loads(verify_statement(keys, signed, type="consent-receipt+jws"))

@@ -11,7 +11,7 @@ from town import Town
 from gov_services.cli.documents import seed_bundle
 from gov_services.consent import bundles
 from gov_services.consent.purpose_files import parse_bundle
-from gov_services.consent.purposes import Form
+from gov_services.consent.purposes import Bundle, Form
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import PROJECT_ROOT
@@ -31,7 +31,11 @@ SHOWN = (Form.PLAIN, Form.MASKED, Form.DERIVED)
 async def put_in_force(town: Town, code: str, **changes: Any) -> None:
     """The next bundle, in which a purpose is changed."""
     bundle = parse_bundle(bytes(await town.value("SELECT body FROM consent.bundle ORDER BY version DESC LIMIT 1")))
-    following = bundle.with_purpose(replace(bundle.purposes[code], **changes))
+    await put_bundle_in_force(town, bundle.with_purpose(replace(bundle.purposes[code], **changes)))
+
+
+async def put_bundle_in_force(town: Town, following: Bundle) -> None:
+    """As two officers would."""
     async with town.database.writing() as session:
         await bundles.publish(
             session,

@@ -7,8 +7,8 @@ import statistics
 import time
 from uuid import uuid4
 
-from gov_services.consent.policy import DISCLOSING, Consent, Declared, Facts, admit, decide
-from gov_services.consent.purposes import Basis, Bundle, Form, NoticeState, Party, Purpose, Relation
+from gov_services.consent.policy import Consent, Declared, Facts, admit, decide
+from gov_services.consent.purposes import DISCLOSING, Basis, Bundle, Form, NoticeState, Party, Purpose, Relation
 from gov_services.kit.actor import Actor, ActorKind
 from gov_services.kit.context import Call, Entrance, EntranceKind
 

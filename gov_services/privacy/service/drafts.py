@@ -16,7 +16,7 @@ from gov_services.consent import bundles
 from gov_services.consent.assessments import Assessment, Trigger
 from gov_services.consent.lawful import require_consistent, require_follows, triggers
 from gov_services.consent.purpose_files import read_assessment, read_purpose
-from gov_services.consent.purposes import Bundle, Form, Purpose, plain_purpose
+from gov_services.consent.purposes import DISCLOSING, Bundle, Form, Purpose, plain_purpose
 from gov_services.consent.tables import PurposeRefused
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.canonical import canonical_json, sha256
@@ -24,7 +24,6 @@ from gov_services.kit.errors import NotFound, UserError
 from gov_services.kit.ids import new_id
 from gov_services.privacy import drafts_store as store
 from gov_services.privacy.lifecycle import DRAFT_EDGES, DraftState
-from gov_services.privacy.minimization import DISCLOSING
 from gov_services.privacy.models import PurposeDraftRow
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext, WriteContext

@@ -11,20 +11,20 @@ from uuid import UUID
 from gov_services.audit import usage
 from gov_services.audit.entry import EntryKind
 from gov_services.consent import bundles
-from gov_services.consent.purposes import Bundle, Form, Purpose
+from gov_services.consent.purposes import DISCLOSING, Bundle, Form, Purpose
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.clock import local_day
 from gov_services.kit.database import ReadSession
 from gov_services.kit.errors import NotFound
 from gov_services.privacy import store
 from gov_services.privacy.counting import USE_TOLD, Counts, Key, add, count, told_of
-from gov_services.privacy.minimization import DISCLOSING, USUAL, Step, Suggestion, Use, suggest, window_of
+from gov_services.privacy.minimization import USUAL, Step, Suggestion, Use, suggest, window_of
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext, WriteContext
-from gov_services.subgraph.unit_of_work import commit
+from gov_services.subgraph.unit_of_work import MOST_BATCHES, commit_in_batches
 
 COUNT = "count-uses"
-BATCH, MOST_BATCHES = 5000, 40
+BATCH = 5000
 SAMPLES = 5
 TELL_WITHIN = dt.timedelta(hours=1)
 """For so long after a request a client may tell what of it it showed."""
@@ -71,13 +71,7 @@ async def count_uses(ctx: ReadContext[Any]) -> int:
     async with ctx.reading() as session:
         after = await store.watermark(session, job=COUNT)
         waiting = await usage.entries_of_use(session, after=after, limit=1)
-    counted = 0
-    for _ in range(MOST_BATCHES if waiting else 0):
-        done = (await commit(ctx, _count)).result or 0
-        counted += done
-        if done < BATCH:
-            break
-    return counted
+    return await commit_in_batches(ctx, _count, batch=BATCH) if waiting else 0
 
 
 async def read_field_use(ctx: ReadContext[PrivacyPorts], *, purpose: str) -> list[GrantUse]:

@@ -16,7 +16,7 @@ from gov_services.audit.entry import Entry, EntryKind
 from gov_services.consent.purposes import Bundle
 from gov_services.kit.errors import NotFound
 from gov_services.privacy.ports import PrivacyPorts
-from gov_services.privacy.service.history import hidden_from_subjects
+from gov_services.privacy.service.history import hidden_from_subjects, own_tag
 from gov_services.subgraph.context import ReadContext
 
 EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
@@ -151,11 +151,7 @@ def audit_event(entry: Entry, bundle: Bundle, *, locale: str, issuer: str, citiz
 
 
 async def _admitted(ctx: ReadContext[PrivacyPorts], action: str) -> tuple[Bundle, bytes]:
-    citizen_id = ctx.citizen_id()
-    async with ctx.reading() as session:
-        tag = await ctx.subject_tag(session, citizen_id)
-    if tag is None:
-        raise NotFound
+    tag = await own_tag(ctx)
     return await ctx.disclosures.require_log_read(action, tag=tag), tag
 
 

@@ -11,7 +11,7 @@ from gov_services.audit import odd, usage
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.consent import store as consent_store
 from gov_services.consent.lifecycle import STANDS
-from gov_services.consent.purposes import Basis, Bundle, Relation
+from gov_services.consent.purposes import DISCLOSING, Basis, Bundle, Relation
 from gov_services.kit.clock import local_day
 from gov_services.kit.errors import NotFound, UserError
 from gov_services.kit.ids import new_id
@@ -22,7 +22,7 @@ from gov_services.privacy.models import FindingReviewRow, FindingRow
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.events import Event
-from gov_services.subgraph.unit_of_work import commit
+from gov_services.subgraph.unit_of_work import commit, commit_in_batches
 
 BATCH = 500
 REFUSED, ODD, GROUNDLESS, OVER_ASKING = "findings", "odd-accesses", "groundless-accesses", "over-asking-documents"
@@ -68,7 +68,7 @@ async def find_refused(ctx: ReadContext[Any]) -> int:
     async with ctx.reading() as session:
         after = await store.watermark(session, job=REFUSED)
         rows = await usage.refusals(session, codes=CODES, after=after, limit=1)
-    return (await commit(ctx, _find_refused)).result or 0 if rows else 0
+    return await commit_in_batches(ctx, _find_refused, batch=BATCH) if rows else 0
 
 
 async def find_odd(ctx: ReadContext[Any]) -> int:
@@ -211,7 +211,7 @@ async def _go_through(ctx: ReadContext[Any], job: str, *, before: dt.datetime, j
                 )
         return await _read_on(write, job, [seq for seq, _ in rows])
 
-    return (await commit(ctx, run)).result or 0
+    return await commit_in_batches(ctx, run, batch=BATCH)
 
 
 async def _odd(ctx: WriteContext[PrivacyPorts], seq: int, entry: Entry) -> Sequence[FindingKind]:
@@ -230,7 +230,7 @@ async def _odd(ctx: WriteContext[PrivacyPorts], seq: int, entry: Entry) -> Seque
 
 async def _groundless(ctx: WriteContext[PrivacyPorts], seq: int, entry: Entry) -> Sequence[FindingKind]:
     """A consent is held against the ledger, a case of an officer's against the relations. Others name nothing."""
-    given = {name: form for name, form in entry.coordinates if form in ("PLAIN", "MASKED", "DERIVED")}
+    given = {name: form for name, form in entry.coordinates if form in DISCLOSING}
     if not given or entry.outcome != "allowed":
         return ()
     if entry.basis == Basis.CONSENT:

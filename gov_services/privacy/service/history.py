@@ -28,7 +28,7 @@ class Proved:
 
 async def read_own_history(ctx: ReadContext[PrivacyPorts], *, before: int | None, limit: int) -> Sequence[EntryRow]:
     """Who saw or changed what of the citizen who asks, newest first. Raises NotFound once their log key is gone."""
-    tag = await _own_tag(ctx)
+    tag = await own_tag(ctx)
     bundle = await ctx.disclosures.require_log_read("access-history", tag=tag)
     async with ctx.reading() as session:
         hidden = hidden_from_subjects(bundle, now=ctx.now)
@@ -37,7 +37,7 @@ async def read_own_history(ctx: ReadContext[PrivacyPorts], *, before: int | None
 
 async def read_own_totals(ctx: ReadContext[PrivacyPorts]) -> Sequence[tuple[str, dt.date, int]]:
     """How often data of the citizen who asks was read, by purpose and month; what is under embargo is not counted."""
-    tag = await _own_tag(ctx)
+    tag = await own_tag(ctx)
     bundle = await ctx.disclosures.require_log_read("access-totals", tag=tag)
     embargoed = [code for code, purpose in bundle.purposes.items() if purpose.told is Told.EMBARGO]
     async with ctx.reading() as session:
@@ -55,7 +55,7 @@ def hidden_from_subjects(bundle: Bundle, *, now: dt.datetime) -> dict[str, dt.da
 
 async def prove_own_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> Proved:
     """The evidence that an entry about the citizen is in the log. Raises NotFound for any other entry."""
-    tag = await _own_tag(ctx)
+    tag = await own_tag(ctx)
     bundle = await ctx.disclosures.require_log_read("access-proof", tag=tag)
     proved = await _prove(ctx, entry_id=entry_id, tag=tag)
     entry = Entry.parse(proved.evidence.entry)
@@ -88,7 +88,8 @@ async def verify(ctx: ReadContext[PrivacyPorts], *, published: str | None = None
         return await verify_log(session, ctx.ports.trust, published=notes)
 
 
-async def _own_tag(ctx: ReadContext[PrivacyPorts]) -> bytes:
+async def own_tag(ctx: ReadContext[PrivacyPorts]) -> bytes:
+    """What stands in the log for the citizen who asks. Raises NotFound once their key is gone."""
     citizen_id = ctx.citizen_id()
     async with ctx.reading() as session:
         tag = await ctx.subject_tag(session, citizen_id)

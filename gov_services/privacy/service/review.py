@@ -8,13 +8,13 @@ from uuid import UUID
 
 from gov_services.audit.entry import EntryKind
 from gov_services.consent import bundles
-from gov_services.consent.purposes import Bundle, Form
+from gov_services.consent.purposes import DISCLOSING, Bundle, Form
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.kit.errors import NotFound, UserError
 from gov_services.kit.ids import new_id
 from gov_services.privacy import store
 from gov_services.privacy.lifecycle import NarrowingEvent, NarrowingState, advance
-from gov_services.privacy.minimization import DISCLOSING, Step, may_take
+from gov_services.privacy.minimization import Step, may_take
 from gov_services.privacy.models import NarrowingRow
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import evidence

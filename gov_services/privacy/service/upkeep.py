@@ -11,13 +11,12 @@ from gov_services.consent.lifecycle import ConsentEvent, ConsentState
 from gov_services.consent.models import StandingRow
 from gov_services.consent.purposes import Basis, Bundle
 from gov_services.kit.clock import local_day
-from gov_services.kit.database import ReadSession
 from gov_services.privacy import store
 from gov_services.privacy.lifecycle import RequestState
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import consents
 from gov_services.subgraph.context import ReadContext, WriteContext
-from gov_services.subgraph.unit_of_work import commit
+from gov_services.subgraph.unit_of_work import commit_in_batches
 
 BATCH = 100
 END, LAPSE, NOTICES = "end-consents", "lapse-consent-requests", "deferred-notices"
@@ -27,27 +26,18 @@ async def end_consents(ctx: ReadContext[Any]) -> int:
     """Write into the ledger which consents are over; returns how many. They opened nothing since they were."""
     async with ctx.reading() as session:
         bundle = await ctx.services.discloser.bundles.current(session)
-        ready = await _due(ctx, session, bundle)
-    return (await commit(ctx, _end)).result or 0 if ready else 0
+        over = await consent_store.over(session, now=ctx.now, limit=1)
+        checked = await store.watermark(session, job=END)
+    ended = await commit_in_batches(ctx, _expire, batch=BATCH) if over else 0
+    # Only another bundle takes a consent's ground away, so that all consents are looked at once a bundle.
+    return ended + (await commit_in_batches(ctx, _revoke, batch=BATCH) if checked != bundle.version else 0)
 
 
 async def lapse_requests(ctx: ReadContext[Any]) -> int:
     """Close requests whose time is over; returns how many."""
     async with ctx.reading() as session:
         ready = await store.has_lapsed_requests(session, now=ctx.now)
-    return (await commit(ctx, _lapse)).result or 0 if ready else 0
-
-
-async def _due(
-    ctx: ReadContext[Any], session: ReadSession, bundle: Bundle
-) -> Sequence[tuple[StandingRow, ConsentEvent]]:
-    """Those that have run out, and those for a purpose or a recipient that the bundle in force has no more."""
-    over = await consent_store.over(session, now=ctx.now, limit=BATCH)
-    lost = await consent_store.without_ground(session, grounds=_grounds(bundle), limit=BATCH)
-    expired = {row.consent_id for row in over}
-    return [(row, ConsentEvent.EXPIRE) for row in over] + [
-        (row, ConsentEvent.REVOKE) for row in lost if row.consent_id not in expired
-    ]
+    return await commit_in_batches(ctx, _lapse, batch=BATCH) if ready else 0
 
 
 def _grounds(bundle: Bundle) -> list[tuple[str, str]]:
@@ -59,15 +49,28 @@ def _grounds(bundle: Bundle) -> list[tuple[str, str]]:
     ]
 
 
-async def _end(ctx: WriteContext[PrivacyPorts]) -> int:
-    due = await _due(ctx, ctx.session, ctx.bundle)
-    for row, event in due:
+async def _expire(ctx: WriteContext[PrivacyPorts]) -> int:
+    """Those that have run out, or whose readings are used up."""
+    rows = await consent_store.over(ctx.session, now=ctx.now, limit=BATCH)
+    return await _end(ctx, rows, ConsentEvent.EXPIRE)
+
+
+async def _revoke(ctx: WriteContext[PrivacyPorts]) -> int:
+    """Those for a purpose or a recipient that the bundle in force has no more."""
+    await store.watermark_for_update(ctx.session, job=END)
+    rows = await consent_store.without_ground(ctx.session, grounds=_grounds(ctx.bundle), limit=BATCH)
+    if len(rows) < BATCH:
+        await store.advance_watermark(ctx.session, job=END, seq=ctx.bundle.version)
+    return await _end(ctx, rows, ConsentEvent.REVOKE)
+
+
+async def _end(ctx: WriteContext[PrivacyPorts], rows: Sequence[StandingRow], event: ConsentEvent) -> int:
+    for row in rows:
         await consents.change(ctx, row, event, made_by="system", tell=False)
         params = {"recipient": row.recipient, "purpose": row.purpose}
         await ctx.publish("message.requested", subject=row.citizen_id, body={"code": "consent.ended", "params": params})
-    if not due:
-        await ctx.record("consents.ended:none", subject=None)
-    return len(due)
+    await ctx.record(f"consents.{event.value}", subject=None, object_ref=f"count:{len(rows)}")
+    return len(rows)
 
 
 async def _lapse(ctx: WriteContext[PrivacyPorts]) -> int:
@@ -87,7 +90,7 @@ async def _lapse(ctx: WriteContext[PrivacyPorts]) -> int:
 async def give_deferred_notices(ctx: ReadContext[Any]) -> int:
     """Give the notice that an emergency put off, to everybody whom it touched, once its day has come (PIPL 18).
 
-    Returns how many people were told.
+    Returns how many people it was about.
     """
     told = 0
     async with ctx.reading() as session:
@@ -115,6 +118,6 @@ async def _give_notice(ctx: ReadContext[Any], code: str) -> int:
         if touched:
             await store.advance_watermark(write.session, job=job, seq=touched[-1][0])
         await write.record(f"notices.given:{code}", subject=None, object_ref=f"count:{len(people)}")
-        return len(people)
+        return len(touched)
 
-    return (await commit(ctx, give)).result or 0
+    return await commit_in_batches(ctx, give, batch=BATCH)
