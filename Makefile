@@ -48,7 +48,7 @@ check: .venv/.check ## style, types, layers: what must hold before a commit
 
 lock: ## resolve requirements/*.in anew into hash-locked files for every platform (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv on PATH" >&2; exit 1; }
-	@cd requirements && for part in run test check; do \
+	@cd requirements && for part in run keys test check; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--upgrade --output-file $$part.txt $$part.in || exit 1; done
 

@@ -12,9 +12,9 @@ from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.log import AuditLog
 from gov_services.cli import documents
 from gov_services.cli.database import set_room_passwords, upgrade
+from gov_services.cli.key_making import make_missing
 from gov_services.consent import bundles, store
 from gov_services.consent.purposes import Bundle
-from gov_services.crypto.keys import init_keys
 from gov_services.crypto.signing import SigningKey
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, ReadSession, create_engine
@@ -33,7 +33,7 @@ class NotInstalled(Exception):
 
 async def prepare(settings: Settings, *, clock: Clock) -> Manifest:
     """Everything, for development and tests: missing keys are made too. Returns the signed manifest."""
-    init_keys(settings.secrets_directory)
+    await asyncio.to_thread(make_missing, settings)
     await migrate(settings)
     manifest = sign_manifest(settings)
     await publish_seed(settings, clock=clock)

@@ -13,9 +13,14 @@ from gov_services.crypto.keys import ROOTS, DataClass, KeyRefused
 SLASH = "__"
 """Stands for `/` in the flat names of an exported set: a Kubernetes Secret knows no folders."""
 
+
+def _keks(room: str, *classes: DataClass) -> tuple[str, ...]:
+    """Of each class the files, or what a token or Vault knows the room by: alternatives, of which one must be there."""
+    return tuple(f"kek/{item.value}/*.key|pkcs11/{item.value}.pin|vault/{room}.token" for item in classes)
+
+
 # The public halves that every room checks by.
 _ROOM = (
-    "kek/audit/*.key",
     "signing/assertion/*.pub",
     "signing/worker/*.pub",
     "signing/access-token/*.pub",
@@ -27,7 +32,7 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
     # Registration makes a citizen's keys of every class, and so wraps under every key-encryption key.
     "identity": (
         *_ROOM,
-        *(f"kek/{item.value}/*.key" for item in DataClass),
+        *_keks("identity", *DataClass),
         *(f"{root}/*.key" for root in ROOTS),
         "signing/access-token/*.pem",
         "signing/writer-identity/*.pem",
@@ -35,16 +40,22 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
     ),
     "permits": (
         *_ROOM,
-        "kek/permits/*.key",
+        *_keks("permits", DataClass.PERMITS, DataClass.AUDIT),
         "signing/upload/*",
         "signing/licence/*",
         "signing/writer-permits/*.pem",
         "db/permits",
     ),
-    "payments": (*_ROOM, "kek/payments/*.key", "payment-channel/**/*", "signing/writer-payments/*.pem", "db/payments"),
+    "payments": (
+        *_ROOM,
+        *_keks("payments", DataClass.PAYMENTS, DataClass.AUDIT),
+        "payment-channel/**/*",
+        "signing/writer-payments/*.pem",
+        "db/payments",
+    ),
     "healthcode": (
         *_ROOM,
-        "kek/health/*.key",
+        *_keks("healthcode", DataClass.HEALTH, DataClass.AUDIT),
         "signing/health-code/*",
         "signing/writer-healthcode/*.pem",
         "db/healthcode",
@@ -52,6 +63,7 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
     # Whoever verifies the log does so by the public half of every key that signs in it.
     "privacy": (
         *_ROOM,
+        *_keks("privacy", DataClass.AUDIT),
         "signing/bundle/*.pem",
         "signing/consent-receipt/*",
         "signing/log/*.pub",
@@ -63,7 +75,9 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
     "worker": ("signing/worker/*.pem", "db/worker"),
     "migration": ("db/*", "signing/manifest/*.pub", "signing/bundle/*", "signing/writer-privacy/*.pem"),
 }
-"""Deployable → patterns of files under the secrets directory. `migration` is the job that readies the database."""
+"""Deployable → patterns of files under the secrets directory, alternatives apart by `|`.
+
+`migration` is the job that readies the database."""
 
 
 def export_keys(secrets: Path, deployable: str, target: Path) -> list[str]:
@@ -92,9 +106,9 @@ def files_of(secrets: Path, deployable: str) -> list[Path]:
     """The files of a set. Raises KeyRefused where a pattern finds none."""
     found: set[Path] = set()
     for pattern in KEY_SETS[deployable]:
-        paths = {path for path in secrets.glob(pattern) if path.is_file()}
+        paths = {path for one in pattern.split("|") for path in secrets.glob(one) if path.is_file()}
         if not paths:
-            raise KeyRefused(f"there is no {pattern} in {secrets}")
+            raise KeyRefused(f"there is no {' or '.join(pattern.split('|'))} in {secrets}")
         found |= paths
     return sorted(found)
 

@@ -11,8 +11,9 @@ import rich_click as click
 
 from gov_services.cli import key_upkeep
 from gov_services.cli.failing import fail, failing_in_one_line
+from gov_services.cli.key_making import make_missing, operator_keys
 from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
-from gov_services.crypto.keys import DataClass, add_kek, add_signing_key, init_keys
+from gov_services.crypto.keys import DataClass, add_signing_key
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.settings import load_settings
 
@@ -29,7 +30,8 @@ def keys() -> None:
 def keys_init(sm: bool) -> None:
     """Make every key and database password that is not there yet. Never overwrites."""
     settings = load_settings()
-    made = init_keys(settings.secrets_directory, sm=sm)
+    with failing_in_one_line():
+        made = make_missing(settings, sm=sm)
     for name in made:
         click.echo(f"made {name}")
     click.echo(f"{len(made)} made in {settings.secrets_directory}")
@@ -60,14 +62,16 @@ def keys_place(directory: Path) -> None:
 @click.option("--sm", is_flag=True, help="A key-encryption key that wraps by SM4 and has SM4-GCM seal.")
 def keys_add(name: str, sm: bool) -> None:
     """Add a key NAME beside the old ones: a signing key, or kek/CLASS. The newest signs or wraps, all serve."""
-    directory = load_settings().secrets_directory
+    settings = load_settings()
     kind, _, data_class = name.partition("/")
-    if kind == "kek" and data_class in CLASSES:
-        click.echo(add_kek(directory, DataClass(data_class), sm=sm))
-    elif sm:
-        fail("only key-encryption keys (kek/CLASS) serve by SM4")
-    else:
-        click.echo(add_signing_key(directory, name))
+    with failing_in_one_line():
+        if kind == "kek" and data_class in CLASSES:
+            one = DataClass(data_class)
+            click.echo(operator_keys(settings, [one]).add(one, sm=sm))
+        elif sm:
+            fail("only key-encryption keys (kek/CLASS) serve by SM4")
+        else:
+            click.echo(add_signing_key(settings.secrets_directory, name))
 
 
 @keys.command("status")
@@ -81,30 +85,35 @@ def keys_status(as_json: bool) -> None:
         return
     for one in found:
         what = "wraps" if one.newest else "retired" if one.retired else "older"
-        lacks = "" if one.file or one.retired else ", NO FILE HERE"
-        click.echo(f"{one.kek_id:18} {one.suite:12} {what:8} {one.keys} keys, {one.destroyed} destroyed{lacks}")
+        lacks = "" if one.held or one.retired else ", NOT HELD HERE"
+        counts = f"{one.keys} of {one.of} keys, {one.destroyed} destroyed{lacks}"
+        click.echo(f"{one.kek_id:20} {one.provider:7} {one.suite:12} {what:8} {counts}")
 
 
 @keys.command("rotate")
 @click.argument("data_class", metavar="CLASS", type=click.Choice(CLASSES))
-def keys_rotate(data_class: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print what it came to as JSON.")
+def keys_rotate(data_class: str, as_json: bool) -> None:
     """Wrap every data key of CLASS under its newest key-encryption key, while all serves. Ended, it is begun again."""
     settings = load_settings()
     with failing_in_one_line():
         done = asyncio.run(key_upkeep.rotate(settings, DataClass(data_class), clock=SystemClock(), tell=_told))
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(done)))
+        return
     click.echo(f"{done.rewrapped} of {done.seen} data keys wrapped anew, all under {done.newest}")
 
 
-def _told(seen: int, rewrapped: int) -> None:
-    click.echo(f"{seen} looked at, {rewrapped} wrapped anew", err=True)
+def _told(seen: int, rewrapped: int, total: int) -> None:
+    click.echo(f"{seen} of {total} looked at, {rewrapped} wrapped anew", err=True)
 
 
 @keys.command("retire")
 @click.argument("data_class", metavar="CLASS", type=click.Choice(CLASSES))
 def keys_retire(data_class: str) -> None:
-    """Destroy the files of all key-encryption keys of CLASS but the newest, once no data key is wrapped under them.
+    """Destroy all key-encryption keys of CLASS but the newest, once no data key is wrapped under them.
 
-    Dumps made before open nothing from then on, once the backups of these files are destroyed as well.
+    Dumps made before open nothing from then on, once the backups of these keys are destroyed as well.
     """
     settings = load_settings()
     with failing_in_one_line():
@@ -113,3 +122,20 @@ def keys_retire(data_class: str) -> None:
         click.echo(f"destroyed {kek_id}")
     if not destroyed:
         click.echo(f"{data_class} has one key-encryption key here, and it wraps")
+
+
+@keys.command("shred")
+@click.argument("kek_id", metavar="KEY")
+@click.option("--json", "as_json", is_flag=True, help="Print what was destroyed as JSON.")
+def keys_shred(kek_id: str, as_json: bool) -> None:
+    """Destroy one key-encryption KEY, as `health/0001`. Refused while it wraps new keys, or still wraps any."""
+    settings = load_settings()
+    with failing_in_one_line():
+        destroyed = asyncio.run(key_upkeep.shred(settings, kek_id, clock=SystemClock()))
+    if as_json:
+        click.echo(json.dumps({"destroyed": destroyed}))
+        return
+    for one in destroyed:
+        click.echo(f"destroyed {one}")
+    if not destroyed:
+        click.echo(f"{kek_id} was destroyed before")

@@ -14,9 +14,11 @@ from gov_services.cli import installation
 from gov_services.cli.accounts import SampleAccounts, make_sample_accounts
 from gov_services.cli.listening import listen, metrics_shown, served, spare_the_collector, stop_on_signals
 from gov_services.cli.serve import Site, create_app, create_site
+from gov_services.crypto.keys import KeyRefused
 from gov_services.devstack.sandboxes import Sandboxes, sandboxes
 from gov_services.devstack.servers import servers
 from gov_services.kit.clock import SystemClock
+from gov_services.kit.errors import Unavailable
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
 
@@ -83,14 +85,19 @@ async def system(
 
 
 async def site_with_right_keys(settings: Settings) -> Site:
-    """Everything wired, once the key files are known to be this database's own. Raises NotInstalled."""
+    """Everything wired, once the keys are known to be this database's own. Raises NotInstalled, KeysUnavailable."""
     site = await create_site(settings)
     for room in site.rooms.values():
-        if not await room.has_right_keys():
+        try:
+            await room.require_right_keys()
+        except KeyRefused as wrong:
             await site.close()
             raise installation.NotInstalled(
                 f"the keys in {settings.secrets_directory} are not those of this database; put its own back"
-            )
+            ) from wrong
+        except Unavailable:
+            await site.close()
+            raise
     return site
 
 

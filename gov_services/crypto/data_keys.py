@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from gov_services.crypto import store
+from gov_services.crypto.asking import Asking
 from gov_services.crypto.keys import KEY_BYTES, DataClass, KeyProvider, KeyRefused, Wrapped
 from gov_services.crypto.models import DataKeyRow
 from gov_services.crypto.suites import SUITES, Aead, Suite
@@ -100,21 +101,22 @@ class DataKeys:
         if cache_seconds > LONGEST_CACHE_S:
             raise ValueError(f"unwrapped keys are remembered for {LONGEST_CACHE_S} s at most")
         self._provider = provider
+        self._asking = Asking(provider)
         self._lifetime = dt.timedelta(seconds=cache_seconds)
         self._size = cache_size
         self._checked = False
         self._cache: OrderedDict[tuple[UUID, DataClass], tuple[DataKey, dt.datetime]] = OrderedDict()
 
     async def require_right_files(self, session: ReadSession, *, now: dt.datetime) -> None:
-        """Refuse key files that are not those which citizens' keys were wrapped under. Raises KeyRefused.
+        """Refuse key files that are not those which citizens' keys were wrapped under.
 
+        Raises KeyRefused, and KeysUnavailable where keys are elsewhere and do not answer.
         With others of the same names nothing would open, and whoever registered meanwhile could not be opened later.
         """
         if self._checked:
             return
         for data_class in sorted(self._provider.classes):
-            for row in await store.at_the_ends(session, data_class=data_class.value):
-                self._unwrap(row, now=now)
+            await self._unwrap(await store.at_the_ends(session, data_class=data_class.value), data_class, now=now)
         self._checked = True
 
     async def create(
@@ -122,12 +124,12 @@ class DataKeys:
     ) -> None:
         """Make a new citizen's keys, in the transaction of their registration. A tombstone refuses it.
 
-        Raises KeyRefused where the key files are not the ones that the database knows.
+        Raises KeyRefused where the key files are not the ones that the database knows, and KeysUnavailable.
         """
         await self.require_right_files(session, now=now)
         for data_class in classes:
             key = DataKey(os.urandom(KEY_BYTES), citizen_id=citizen_id, data_class=data_class, version=FIRST_VERSION)
-            wrapped = self._provider.wrap(data_class, key._key)
+            wrapped = await self._asking.of(self._provider.wrap, data_class, key._key)
             session.add(
                 DataKeyRow(
                     citizen_id=citizen_id,
@@ -146,7 +148,10 @@ class DataKeys:
     async def load(
         self, session: ReadSession, *, citizen_ids: Iterable[UUID], data_class: DataClass, now: dt.datetime
     ) -> dict[UUID, DataKey]:
-        """The keys of these citizens. One whose key is destroyed, or was never made, is absent. Raises KeyRefused."""
+        """The keys of these citizens. One whose key is destroyed, or was never made, is absent.
+
+        Raises KeyRefused, and KeysUnavailable where keys are elsewhere and do not answer.
+        """
         return (await self.load_classes(session, wanted={data_class: citizen_ids}, now=now))[data_class]
 
     async def load_classes(
@@ -155,9 +160,16 @@ class DataKeys:
         """Keys of several classes, in one statement. What is remembered spares unwrapping, never the question."""
         pairs = [(citizen_id, kind.value) for kind, citizen_ids in wanted.items() for citizen_id in citizen_ids]
         found: dict[DataClass, dict[UUID, DataKey]] = {data_class: {} for data_class in wanted}
+        unknown: dict[DataClass, list[DataKeyRow]] = {}
         for row in await store.standing(session, pairs=pairs) if pairs else ():
             data_class = DataClass(row.data_class)
-            found[data_class][row.citizen_id] = self._remembered(row, now=now) or self._unwrap(row, now=now)
+            remembered = self._remembered(row, now=now)
+            if remembered is None:
+                unknown.setdefault(data_class, []).append(row)
+            else:
+                found[data_class][row.citizen_id] = remembered
+        for data_class, rows in unknown.items():
+            found[data_class] |= {key.citizen_id: key for key in await self._unwrap(rows, data_class, now=now)}
         return found
 
     async def shred(
@@ -176,17 +188,20 @@ class DataKeys:
         key, until = self._cache.get((row.citizen_id, DataClass(row.data_class)), (None, now))
         return key if key is not None and key.version == row.version and now < until else None
 
-    def _unwrap(self, row: DataKeyRow, *, now: dt.datetime) -> DataKey:
-        if row.wrapped is None:
+    async def _unwrap(self, rows: Sequence[DataKeyRow], data_class: DataClass, *, now: dt.datetime) -> list[DataKey]:
+        wrapped = [Wrapped(row.kek_id, row.wrapped) for row in rows if row.wrapped is not None]
+        if len(wrapped) < len(rows):
             raise KeyRefused("a key that is not destroyed has no wrapped form")
-        data_class = DataClass(row.data_class)
-        plain = self._provider.unwrap(data_class, Wrapped(row.kek_id, row.wrapped))
-        suite = self._provider.suite(row.kek_id)
-        key = DataKey(plain, citizen_id=row.citizen_id, data_class=data_class, version=row.version, suite=suite)
-        if not hmac.compare_digest(key.commitment, row.commitment):
-            raise KeyRefused("the key is not the one that was committed to")
-        self._remember(key, now=now)
-        return key
+        plain = await self._asking.of(self._provider.unwrap_all, data_class, wrapped)
+        keys = []
+        for row, secret in zip(rows, plain, strict=True):
+            suite = self._provider.suite(row.kek_id)
+            key = DataKey(secret, citizen_id=row.citizen_id, data_class=data_class, version=row.version, suite=suite)
+            if not hmac.compare_digest(key.commitment, row.commitment):
+                raise KeyRefused("the key is not the one that was committed to")
+            self._remember(key, now=now)
+            keys.append(key)
+        return keys
 
     def _remember(self, key: DataKey, *, now: dt.datetime) -> None:
         self._cache[key.citizen_id, key.data_class] = (key, now + self._lifetime)

@@ -1,15 +1,15 @@
-"""Key-encryption keys and where they live: a port, and local files behind it. It encrypts no data."""
+"""Key-encryption keys and where they live: a port, and local files behind it (others: pkcs11_keys, vault_keys)."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SM3
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gov_services.crypto.suites import Suite
 from gov_services.crypto.wrapping import UnwrapRefused, unwrap_aes, unwrap_sm4, wrap_aes, wrap_sm4
 from gov_services.kit.canonical import sha256
+from gov_services.kit.errors import Unavailable
 
 KEY_BYTES = 32
 DATABASE_ROOMS = ("identity", "permits", "payments", "healthcode", "privacy", "audit", "worker")
@@ -63,6 +64,16 @@ class KeyRefused(Exception):
     """A key is missing, laxly kept, malformed, or not the one that wrapped."""
 
 
+class KeysUnavailable(Unavailable):
+    """What holds the key-encryption keys does not answer: nothing is opened, and nobody is registered."""
+
+    code = "KEYS_UNAVAILABLE"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "密钥服务暂时不可用,为保护个人信息,暂不提供数据。请稍后再试。",
+        "en": "The keys cannot be reached, so no personal data is given. Please try again later.",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Wrapped:
     """A data key under a key-encryption key."""
@@ -73,7 +84,15 @@ class Wrapped:
 
 
 class KeyProvider(Protocol):
-    """Holds key-encryption keys of the classes it was given, and no others."""
+    """Holds key-encryption keys of the classes it was given, and no others.
+
+    All of it raises KeyRefused, and KeysUnavailable where keys are elsewhere and do not answer.
+    """
+
+    @property
+    def waits(self) -> bool:
+        """Whether it asks something outside this process, so that it is called in a thread (see crypto.asking)."""
+        ...
 
     @property
     def classes(self) -> Collection[DataClass]:
@@ -88,12 +107,43 @@ class KeyProvider(Protocol):
         """The data key. Raises KeyRefused."""
         ...
 
+    def wrap_all(self, data_class: DataClass, keys: Sequence[bytes]) -> list[Wrapped]:
+        """Wrap many, in their order."""
+        ...
+
+    def unwrap_all(self, data_class: DataClass, wrapped: Sequence[Wrapped]) -> list[bytes]:
+        """Unwrap many, in their order; one that is refused refuses all."""
+        ...
+
     def newest(self, data_class: DataClass) -> str:
         """The id of the key-encryption key that wraps. Raises KeyRefused."""
         ...
 
     def suite(self, kek_id: str) -> Suite:
         """By which suite a data key seals that is wrapped under this key-encryption key."""
+        ...
+
+
+class KekKeeper(KeyProvider, Protocol):
+    """What an operator's command asks of a provider besides."""
+
+    name: str
+    """As GOV_KEY_PROVIDERS and `keys status` call it."""
+
+    def held(self, data_class: DataClass) -> list[str]:
+        """Ids of all key-encryption keys of the class, oldest first."""
+        ...
+
+    def add(self, data_class: DataClass, *, sm: bool = False) -> str:
+        """Make the class's next key-encryption key; its id."""
+        ...
+
+    def gone_with(self, kek_id: str) -> list[str]:
+        """Ids of what is destroyed with it, itself included: some providers destroy all that is older too."""
+        ...
+
+    def destroy(self, kek_id: str) -> None:
+        """Destroy it and what goes with it, for good. What is gone already is no error."""
         ...
 
 
@@ -104,11 +154,21 @@ class LocalKeyProvider:
     that ends in OF_SM wraps by the same construction over SM4, and what it wraps seals by SM4-GCM from then on.
     """
 
-    def __init__(self, directory: Path, classes: Iterable[DataClass]) -> None:
-        """Read the keys of `classes`. Raises KeyRefused where a file is missing or others could read it."""
+    name = "file"
+    waits = False
+
+    def __init__(self, directory: Path, classes: Iterable[DataClass], *, may_lack: bool = False) -> None:
+        """Read the keys of `classes`. Raises KeyRefused where a file is missing or others could read it.
+
+        With `may_lack` a class without any file is no error: another provider wraps, and these open what is older.
+        """
+        self._directory = directory
         self._keys: dict[DataClass, dict[str, bytes]] = {}
         for data_class in classes:
             folder = directory / "kek" / data_class.value
+            if may_lack and not list(folder.glob("*.key")):
+                self._keys[data_class] = {}
+                continue
             require_private_directory(folder)
             epochs = {path.stem: _read_key(path) for path in sorted(folder.glob("*.key"), key=_place_of)}
             if not epochs:
@@ -127,13 +187,17 @@ class LocalKeyProvider:
 
     def wrap(self, data_class: DataClass, key: bytes) -> Wrapped:
         """See KeyProvider."""
-        newest, kek = list(self._epochs(data_class).items())[-1]
+        newest = self.newest(data_class).partition("/")[2]
+        kek = self._epochs(data_class)[newest]
         blob = wrap_sm4(_sm4(kek), key) if newest.endswith(OF_SM) else wrap_aes(kek, key)
         return Wrapped(f"{data_class.value}/{newest}", blob)
 
     def newest(self, data_class: DataClass) -> str:
         """See KeyProvider."""
-        return f"{data_class.value}/{list(self._epochs(data_class))[-1]}"
+        epochs = list(self._epochs(data_class))
+        if not epochs:
+            raise KeyRefused(f"there is no key-encryption key of class {data_class.value}")
+        return f"{data_class.value}/{epochs[-1]}"
 
     def unwrap(self, data_class: DataClass, wrapped: Wrapped) -> bytes:
         """See KeyProvider."""
@@ -146,9 +210,31 @@ class LocalKeyProvider:
         except UnwrapRefused as wrong:
             raise KeyRefused(f"the key was not wrapped under {wrapped.kek_id}") from wrong
 
+    def wrap_all(self, data_class: DataClass, keys: Sequence[bytes]) -> list[Wrapped]:
+        """See KeyProvider."""
+        return [self.wrap(data_class, key) for key in keys]
+
+    def unwrap_all(self, data_class: DataClass, wrapped: Sequence[Wrapped]) -> list[bytes]:
+        """See KeyProvider."""
+        return [self.unwrap(data_class, one) for one in wrapped]
+
     def held(self, data_class: DataClass) -> list[str]:
-        """Ids of all key-encryption keys of the class, oldest first. Raises KeyRefused."""
+        """See KekKeeper."""
         return [f"{data_class.value}/{epoch}" for epoch in self._epochs(data_class)]
+
+    def add(self, data_class: DataClass, *, sm: bool = False) -> str:
+        """See KekKeeper. It wraps from the next start on."""
+        return add_kek(self._directory, data_class, sm=sm)
+
+    def gone_with(self, kek_id: str) -> list[str]:
+        """See KekKeeper."""
+        return [kek_id]
+
+    def destroy(self, kek_id: str) -> None:
+        """See KekKeeper."""
+        path = kek_path(self._directory, kek_id)
+        if path.exists():
+            destroy_file(path)
 
     def suite(self, kek_id: str) -> Suite:
         """See KeyProvider."""
@@ -166,16 +252,17 @@ def _sm4(kek: bytes) -> bytes:
     return HKDFExpand(algorithm=SM3(), length=16, info=b"gov-kek/sm4").derive(kek)
 
 
-def init_keys(directory: Path, *, sm: bool = False) -> list[str]:
+def init_keys(directory: Path, *, sm: bool = False, keks: bool = True) -> list[str]:
     """Make every key and password of an installation that is not there yet; the names of those made. Never overwrites.
 
     Key-encryption keys (epoch 0001), the roots, a signing key of each name, a database password a room. With `sm` the
-    key-encryption keys and the root of the blind indexes serve by SM4 and SM3.
+    key-encryption keys and the root of the blind indexes serve by SM4 and SM3; without `keks` something else than
+    files holds the former.
     """
     made: list[str] = []
     _make_directory(directory)
     of_sm = OF_SM if sm else ""
-    first = {f"kek/{data_class.value}": f"0001{of_sm}" for data_class in DataClass}
+    first = {f"kek/{data_class.value}": f"0001{of_sm}" for data_class in DataClass if keks}
     first |= {root: f"0001{of_sm if root == 'blind-index' else ''}" for root in ROOTS}
     for folder, name in first.items():
         if not list((directory / folder).glob("*.key")):

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gov_services.crypto import store
+from gov_services.crypto.asking import LONGEST_UPKEEP_S, Asking
 from gov_services.crypto.data_keys import DataKey
 from gov_services.crypto.keys import DataClass, KeyProvider, KeyRefused, Wrapped
 from gov_services.kit.database import ReadSession, Session
 
 BATCH = 1_000
+BATCH_OUTSIDE = 200
+"""Where keys are outside this process: an erasure that meets a batch waits for it, a second at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +54,34 @@ async def rewrap(
     *,
     data_class: DataClass,
     after: tuple[UUID, int] | None,
-    batch: int = BATCH,
+    batch: int | None = None,
 ) -> Step:
     """Wrap the next `batch` keys of the class under the newest epoch, those that are not, in this transaction.
 
+    Two that run at once wait for each other's rows, and neither does what the other has done.
     It holds their rows until it ends, so that an erasure waits and then destroys the newer form. Ended in the middle,
     it is begun again from the first citizen and passes over what is done. Raises KeyRefused for a key that does not
-    come out as the one that was committed to: it is left, and named.
+    come out as the one that was committed to: it is left, and named. Raises KeysUnavailable; then nothing of the
+    batch is changed.
     """
-    rows = await store.locked_after(session, data_class=data_class.value, after=after, limit=batch)
-    newest = provider.newest(data_class)
-    changed = 0
-    for row in rows:
-        if row.kek_id == newest or row.wrapped is None:
-            continue
-        key = provider.unwrap(data_class, Wrapped(row.kek_id, row.wrapped))
+    asking = Asking(provider, wait_s=LONGEST_UPKEEP_S)
+    # Asked before rows are held: nobody waits for it.
+    newest = await asking.of(provider.newest, data_class)
+    limit = batch or (BATCH_OUTSIDE if provider.waits else BATCH)
+    rows = await store.locked_after(session, data_class=data_class.value, after=after, limit=limit)
+    older = [
+        (row, Wrapped(row.kek_id, row.wrapped)) for row in rows if row.kek_id != newest and row.wrapped is not None
+    ]
+    keys = await asking.of(provider.unwrap_all, data_class, [wrapped for _, wrapped in older])
+    for (row, _), key in zip(older, keys, strict=True):
         held = DataKey(key, citizen_id=row.citizen_id, data_class=data_class, version=row.version)
         if not hmac.compare_digest(held.commitment, row.commitment):
             raise KeyRefused(f"the {data_class.value} key of citizen {row.citizen_id} is not the one committed to")
-        wrapped = provider.wrap(data_class, key)
+    made = await asking.of(provider.wrap_all, data_class, keys)
+    for (row, _), wrapped in zip(older, made, strict=True):
         row.kek_id, row.wrapped = wrapped.kek_id, wrapped.blob
-        changed += 1
     await session.flush()
-    return Step(len(rows), changed, (rows[-1].citizen_id, rows[-1].version) if rows else None)
+    return Step(len(rows), len(older), (rows[-1].citizen_id, rows[-1].version) if rows else None)
 
 
 async def retire(session: Session, *, data_class: DataClass, kek_id: str, now: dt.datetime) -> bool:

@@ -61,7 +61,11 @@ async def counted(session: ReadSession, *, data_class: str) -> list[tuple[str, i
 async def locked_after(
     session: Session, *, data_class: str, after: tuple[UUID, int] | None, limit: int
 ) -> Sequence[DataKeyRow]:
-    """The next keys of the class that are not destroyed, by citizen and version, held until the transaction ends."""
+    """The next keys of the class that are not destroyed, by citizen and version, held until the transaction ends.
+
+    It waits longer for them than a request would: another rotation may hold them.
+    """
+    await session.execute(text("SET LOCAL lock_timeout = '30s'"))
     query = (
         select(DataKeyRow)
         .where(DataKeyRow.data_class == data_class, DataKeyRow.destroyed_at.is_(None))

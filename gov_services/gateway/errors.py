@@ -144,7 +144,9 @@ class InvalidToken(Unauthenticated):
     }
 
 
-UNAVAILABLE_CODES = frozenset({"SERVICE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "BUDGET_UNAVAILABLE", "POLICY_UNAVAILABLE"})
+UNAVAILABLE_CODES = frozenset(
+    {"SERVICE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "BUDGET_UNAVAILABLE", "POLICY_UNAVAILABLE", "KEYS_UNAVAILABLE"}
+)
 """Codes that make a response without data a 503."""
 
 

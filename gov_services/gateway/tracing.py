@@ -182,7 +182,9 @@ class _Fetch(_Current):
         self._end(failed=outcome == "unavailable")
 
 
-_FAILURES = frozenset({"INTERNAL", "SERVICE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "TIMED_OUT", "UNCODED"})
+_FAILURES = frozenset(
+    {"INTERNAL", "SERVICE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "KEYS_UNAVAILABLE", "TIMED_OUT", "UNCODED"}
+)
 
 
 def traces_to(endpoint: str, *, ratio: float) -> Traces:

@@ -17,6 +17,8 @@ ROOMS = ("identity", "permits", "payments", "healthcode", "privacy", "audit", "w
 ROLE_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII)
 """It stands in statements that take no parameters, and a name in PostgreSQL is 63 bytes at most."""
 METRICS_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}")
+KEY_PROVIDERS = ("file", "pkcs11", "vault")
+PLAIN_NAME = re.compile(r"[a-z][a-z0-9-]{0,24}", re.ASCII)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -61,6 +63,28 @@ class Settings:
         "GOV_SECRETS_DIR",
         "Key files (0600): key-encryption keys, signing keys, database passwords",
         PROJECT_ROOT / ".gov-services" / "secrets",
+    )
+    key_providers: str = setting(
+        "GOV_KEY_PROVIDERS",
+        "Where key-encryption keys are: `file`, `pkcs11` or `vault`; of several, comma-separated, the first wraps and "
+        "the others open what they wrapped",
+        "file",
+    )
+    pkcs11_module: str = setting(
+        "GOV_PKCS11_MODULE",
+        "Library of the token: `/usr/lib/softhsm/libsofthsm2.so`; PINs are in `pkcs11/<class>.pin`",
+        "",
+    )
+    pkcs11_prefix: str = setting("GOV_PKCS11_PREFIX", "Tokens are called `<prefix>-<class>`, one a class", "gov")
+    vault_url: str = setting(
+        "GOV_VAULT_URL",
+        "Vault or OpenBao, by https: `https://vault.example:8200`; tokens are in `vault/<room>.token`",
+        "",
+    )
+    vault_mount: str = setting("GOV_VAULT_MOUNT", "Where its transit engine is mounted", "transit")
+    vault_prefix: str = setting("GOV_VAULT_PREFIX", "Transit keys are called `<prefix>-<class>`, one a class", "gov")
+    vault_authorities: str = setting(
+        "GOV_VAULT_AUTHORITIES", "File of certificates to know it by; empty: the usual ones", ""
     )
     role_prefix: str = setting("GOV_ROLE_PREFIX", "Rooms log in to PostgreSQL as `<prefix>_<room>`", "gov")
     public_url: str = setting(
@@ -125,6 +149,10 @@ class Settings:
     def development(self) -> bool:
         """Whether development-only doors are open."""
         return self.environment == "development"
+
+    def names_of_key_providers(self) -> tuple[str, ...]:
+        """Their names, the one that wraps first."""
+        return tuple(name.strip() for name in self.key_providers.split(","))
 
     def addresses_of_rooms(self) -> dict[str, str]:
         """Room → base address. Raises SettingsRefused for what is no such list."""
@@ -204,12 +232,38 @@ def _problems(settings: Settings) -> list[str]:
             f"GOV_ROLE_PREFIX is {settings.role_prefix!r}; it is a plain identifier: lower-case letters, digits and _, "
             "40 at most"
         )
+    found += _problems_of_keys(settings)
     if settings.metrics_address and not METRICS_ADDRESS.fullmatch(settings.metrics_address):
         found.append(f"GOV_METRICS_ADDRESS is {settings.metrics_address!r}; it is like `127.0.0.1:9464`")
     if not 0 <= settings.traces_ratio <= 1:
         found.append(f"GOV_TRACES_RATIO is {settings.traces_ratio}; it is a number from 0 to 1")
     if settings.log_level.lower() not in LOG_LEVELS:
         found.append(f"GOV_LOG_LEVEL is {settings.log_level!r}; it is debug, info, warning or error")
+    return found
+
+
+def _problems_of_keys(settings: Settings) -> list[str]:
+    """Of what says where key-encryption keys are."""
+    found: list[str] = []
+    providers = settings.names_of_key_providers()
+    if not set(providers) <= set(KEY_PROVIDERS) or len(set(providers)) < len(providers):
+        found.append(f"GOV_KEY_PROVIDERS is {settings.key_providers!r}; it is of {', '.join(KEY_PROVIDERS)}, each once")
+    if "pkcs11" in providers and not Path(settings.pkcs11_module).is_absolute():
+        found.append("GOV_PKCS11_MODULE is no full path of a library, and GOV_KEY_PROVIDERS names pkcs11")
+    # Data keys travel there as they are.
+    parts = _split(settings.vault_url)
+    near = parts is not None and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if "vault" in providers and not (
+        _is_web_address(settings.vault_url) and (near or settings.vault_url.startswith("https:"))
+    ):
+        found.append("GOV_VAULT_URL is no address like `https://vault.example:8200`, and GOV_KEY_PROVIDERS names vault")
+    for variable, name in (
+        ("GOV_PKCS11_PREFIX", settings.pkcs11_prefix),
+        ("GOV_VAULT_PREFIX", settings.vault_prefix),
+        ("GOV_VAULT_MOUNT", settings.vault_mount),
+    ):
+        if not PLAIN_NAME.fullmatch(name):
+            found.append(f"{variable} is {name!r}; it is lower-case letters, digits and -, 25 at most")
     return found
 
 

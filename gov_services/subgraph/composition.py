@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
@@ -15,7 +16,8 @@ from gov_services.consent.budgets import ValkeyBudgets
 from gov_services.consent.bundles import Bundles
 from gov_services.consent.disclosures import Discloser
 from gov_services.crypto.data_keys import DataKeys
-from gov_services.crypto.keys import DataClass, KeyRefused, LocalKeyProvider
+from gov_services.crypto.key_ring import KeyPlaces, open_ring
+from gov_services.crypto.keys import DataClass, KekKeeper, KeyRefused, KeysUnavailable
 from gov_services.crypto.signing import SignatureRefused, SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, create_engine
@@ -65,14 +67,21 @@ class Room(Generic[Ports]):
         """Begin to log; nothing is disclosed before."""
         await self.services.discloser.audit.start()
 
-    async def has_right_keys(self) -> bool:
-        """Whether the key files are those that the database was written under. Raises DatabaseUnavailable."""
+    async def require_right_keys(self) -> None:
+        """Raises KeyRefused for keys that the database was not written under; KeysUnavailable, DatabaseUnavailable."""
         discloser = self.services.discloser
+        async with discloser.database.reading() as session:
+            await discloser.keys.require_right_files(session, now=self._clock.now())
+
+    async def has_right_keys(self) -> bool:
+        """Whether the keys answer and are those that the database was written under. Raises DatabaseUnavailable."""
         try:
-            async with discloser.database.reading() as session:
-                await discloser.keys.require_right_files(session, now=self._clock.now())
+            await self.require_right_keys()
         except KeyRefused as wrong:
             _log.critical("the key files are not those of this database", room=self.name, reason=str(wrong))
+            return False
+        except KeysUnavailable:
+            _log.error("what holds the key-encryption keys does not answer", room=self.name)
             return False
         return True
 
@@ -158,7 +167,7 @@ def lay_foundation(
     )
     # Registration makes a citizen's keys of every class; elsewhere a room holds the key-encryption keys of its own.
     classes = frozenset(DataClass) if room == "identity" else frozenset({data_class, DataClass.AUDIT})
-    keys = DataKeys(LocalKeyProvider(settings.secrets_directory, classes))
+    keys = DataKeys(open_keys(settings, classes, holder=room))
     signing = settings.secrets_directory
     discloser = Discloser(
         room=room,
@@ -179,6 +188,25 @@ def lay_foundation(
         allow_adhoc=settings.development,
     )
     return Foundation(settings, clock, schema, database, audit, keys, discloser, verifier)
+
+
+def open_keys(settings: Settings, classes: Iterable[DataClass], *, holder: str) -> KekKeeper:
+    """The key-encryption keys of these classes, wherever the settings say they are. Raises KeyRefused.
+
+    `holder` is a room, or `operator`: Vault gives each a token of its own.
+    """
+    authorities = settings.vault_authorities
+    places = KeyPlaces(
+        providers=settings.names_of_key_providers(),
+        directory=settings.secrets_directory,
+        pkcs11_module=settings.pkcs11_module,
+        pkcs11_prefix=settings.pkcs11_prefix,
+        vault_url=settings.vault_url,
+        vault_mount=settings.vault_mount,
+        vault_prefix=settings.vault_prefix,
+        vault_authorities=Path(authorities) if authorities else None,
+    )
+    return open_ring(places, classes, holder=holder)
 
 
 @lru_cache(maxsize=2)  # rooms of one process read the same

@@ -97,7 +97,7 @@ def test_no_clock_is_read_but_by_the_clock() -> None:
 
 
 def test_lock_files_hold_hashes_and_no_address() -> None:
-    for part in ("run", "test", "check"):
+    for part in ("run", "keys", "test", "check"):
         lines = (PROJECT_ROOT / "requirements" / f"{part}.txt").read_text().splitlines()
         assert any("--hash=sha256:" in line for line in lines)
         assert [line for line in lines if "://" in line or line.startswith("-i")] == []

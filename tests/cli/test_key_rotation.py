@@ -1,4 +1,4 @@
-"""`gov-services keys add|status|rotate|retire`: what an operator sees, and what stands in the log afterwards."""
+"""`gov-services keys add|status|rotate|retire|shred`: what an operator sees, and what stands in the log afterwards."""
 
 from __future__ import annotations
 
@@ -80,21 +80,23 @@ def test_a_class_is_rotated_from_its_new_key_to_the_end_of_the_old_one(
     assert added.out == "permits/0002.sm\n"
     assert early.complaint == "3 data keys are wrapped under permits/0001: keys rotate permits"
     assert before["permits/0001"] == {
+        "provider": "file",
         "suite": "AES_256_GCM",
         "newest": False,
-        "file": True,
+        "held": True,
         "retired": False,
         "keys": 3,
+        "of": 3,
         "destroyed": 0,
     }
     assert (before["permits/0002.sm"]["suite"], before["permits/0002.sm"]["newest"]) == ("SM4_GCM", True)
     assert rotated.out == "3 of 3 data keys wrapped anew, all under permits/0002.sm\n"
-    assert rotated.err == "3 looked at, 3 wrapped anew\n"
+    assert rotated.err == "3 of 3 looked at, 3 wrapped anew\n"
     assert again.out == "0 of 3 data keys wrapped anew, all under permits/0002.sm\n"
-    assert "permits/0001       AES_256_GCM  older    0 keys, 0 destroyed\n" in between
-    assert "permits/0002.sm    SM4_GCM      wraps    3 keys, 0 destroyed\n" in between
+    assert "permits/0001         file    AES_256_GCM  older    0 of 3 keys, 0 destroyed\n" in between
+    assert "permits/0002.sm      file    SM4_GCM      wraps    3 of 3 keys, 0 destroyed\n" in between
     assert retired.out == "destroyed permits/0001\n"
-    assert (after["permits/0001"]["retired"], after["permits/0001"]["file"]) == (True, False)
+    assert (after["permits/0001"]["retired"], after["permits/0001"]["held"]) == (True, False)
     assert not (secrets / "kek/permits/0001.key").exists()
     assert (after["permits/0002.sm"]["keys"], after["identity/0001"]["keys"]) == (3, 3)
     assert installed("keys", "retire", "permits").out == "permits has one key-encryption key here, and it wraps\n"
@@ -112,7 +114,7 @@ def test_a_key_that_wraps_and_whose_file_is_gone_is_told(
     (secrets / "kek/health/0001.key").unlink()
 
     assert (
-        "health/0001        AES_256_GCM  older    1 keys, 0 destroyed, NO FILE HERE\n"
+        "health/0001          file    AES_256_GCM  older    1 of 1 keys, 0 destroyed, NOT HELD HERE\n"
         in installed("keys", "status").out
     )
     assert installed("keys", "rotate", "health").complaint == "key-encryption key health/0001 is not held here"
@@ -136,5 +138,5 @@ def test_a_key_of_no_class_is_not_made(
 
 def test_without_a_database_it_is_said(alone: Callable) -> None:
     alone("keys", "init")
-    for arguments in (("status",), ("rotate", "health"), ("retire", "health")):
+    for arguments in (("status",), ("rotate", "health"), ("retire", "health"), ("shred", "health/0001")):
         assert alone("keys", *arguments).complaint == "DATABASE_URL is not set"

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "graph explain": ("{file}",),
     "keys retire": ("health",),
     "keys rotate": ("health",),
+    "keys shred": ("health/0001",),
     "keys status": (),
     "keys export": ("{directory}/exported", "--for", "gateway"),
     "privacy lint": (),
@@ -63,7 +64,18 @@ WITHOUT_NEED = {
 """Commands that are not asked here, each with its reason."""
 
 NEEDS_SERVERS = (
-    *("audit", "client", "staff", "db", "documents announce", "keys rotate", "keys status", "privacy", "purposes"),
+    *(
+        "audit",
+        "client",
+        "staff",
+        "db",
+        "documents announce",
+        "keys rotate",
+        "keys shred",
+        "keys status",
+        "privacy",
+        "purposes",
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -28,6 +28,8 @@ class CountingProvider:
         self._inner = LocalKeyProvider(directory, DataClass)
         self.unwrapped = 0
 
+    waits = False
+
     @property
     def classes(self) -> list[DataClass]:
         """See KeyProvider."""
@@ -41,6 +43,14 @@ class CountingProvider:
         """See KeyProvider."""
         self.unwrapped += 1
         return self._inner.unwrap(data_class, wrapped)
+
+    def wrap_all(self, data_class: DataClass, keys: Sequence[bytes]) -> list[Wrapped]:
+        """See KeyProvider."""
+        return self._inner.wrap_all(data_class, keys)
+
+    def unwrap_all(self, data_class: DataClass, wrapped: Sequence[Wrapped]) -> list[bytes]:
+        """See KeyProvider."""
+        return [self.unwrap(data_class, one) for one in wrapped]
 
     def newest(self, data_class: DataClass) -> str:
         """See KeyProvider."""

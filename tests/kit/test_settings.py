@@ -35,6 +35,8 @@ def test_values_have_the_type_of_their_default(tmp_path: Path) -> None:
         ({"GOV_ENV": "Production"}, "GOV_ENV is 'Production'"),
         ({"GOV_POOL_SIZE": "many"}, "GOV_POOL_SIZE is 'many'; it is a whole number"),
         ({"DATABASE_URL": "x", "DATABASE_URL_FILE": "y"}, "DATABASE_URL and DATABASE_URL_FILE are both set"),
+        ({"GOV_KEY_PROVIDERS": "pkcs11"}, "GOV_PKCS11_MODULE is no full path of a library"),
+        ({"GOV_KEY_PROVIDERS": "file,vault"}, "GOV_VAULT_URL is no address like `https://vault.example:8200`"),
         ({"VALKEY_URL_FILE": "/nowhere/at/all"}, "VALKEY_URL_FILE names /nowhere/at/all: No such file or directory"),
     ],
 )
@@ -47,6 +49,11 @@ def test_what_cannot_be_meant_is_refused_by_name(environment: dict[str, str], sa
     ("variable", "value", "said"),
     [
         *(("GOV_POOL_SIZE", value, f"is {value!r}; it is a whole number, 1 or more") for value in ("0", "-1")),
+        *(
+            ("GOV_KEY_PROVIDERS", value, "it is of file, pkcs11, vault, each once")
+            for value in ("", "none", "file,file", "file,", "vault;file")
+        ),
+        *(("GOV_VAULT_PREFIX", value, "it is lower-case letters, digits and -") for value in ("", "a/b", "../x", "A")),
         *(
             ("DATABASE_URL", value, "is no address like `postgresql://user:password@host:5432/name`")
             for value in ("x", "postgres://db/city", "postgresql://", "postgresql:///", "postgresql://db")
@@ -179,3 +186,22 @@ def test_every_setting_is_described_and_no_path_of_this_machine_is() -> None:
     assert all(meaning for _, _, meaning in rows)
     assert not any(str(PROJECT_ROOT) in default for _, default, _ in rows)
     assert ("DATABASE_URL, DATABASE_URL_FILE" in {name for name, _, _ in rows}) is True
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://vault.example:8200", True),
+        ("http://127.0.0.1:8200", True),
+        ("http://vault.example:8200", False),
+        ("http://127.0.0.1.example", False),
+        ("https://vault.example:8200/", False),
+    ],
+)
+def test_data_keys_travel_by_https_or_within_the_machine(url: str, taken: bool) -> None:
+    environment = {"GOV_KEY_PROVIDERS": "vault, file", "GOV_VAULT_URL": url}
+    if not taken:
+        with pytest.raises(SettingsRefused, match="GOV_VAULT_URL is no address"):
+            load_settings(environment)
+        return
+    assert load_settings(environment).names_of_key_providers() == ("vault", "file")
