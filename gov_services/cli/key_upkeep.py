@@ -76,6 +76,13 @@ async def status(settings: Settings) -> list[KekStatus]:
     return found
 
 
+async def highest_retired(settings: Settings, data_class: DataClass) -> int:
+    """The highest place in the order that a retired key-encryption key of the class had; 0 for none."""
+    async with _opened(settings) as (database, _), database.reading() as session:
+        retired = [kek_id.split("/") for kek_id in await store.retired(session)]
+    return max((int(epoch.partition(".")[0]) for named, epoch in retired if named == data_class.value), default=0)
+
+
 def _newest_or_none(keeper: KekKeeper, data_class: DataClass) -> str | None:
     """None where a class has no key yet in the provider that wraps: its turn to go over comes."""
     try:

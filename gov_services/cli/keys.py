@@ -67,7 +67,9 @@ def keys_add(name: str, sm: bool) -> None:
     with failing_in_one_line():
         if kind == "kek" and data_class in CLASSES:
             one = DataClass(data_class)
-            click.echo(operator_keys(settings, [one]).add(one, sm=sm))
+            # The name of a key that was retired would be taken by no database again.
+            above = asyncio.run(key_upkeep.highest_retired(settings, one)) if settings.database_url else 0
+            click.echo(operator_keys(settings, [one]).add(one, sm=sm, above=above))
         elif sm:
             fail("only key-encryption keys (kek/CLASS) serve by SM4")
         else:

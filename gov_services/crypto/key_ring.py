@@ -39,7 +39,7 @@ def open_ring(places: KeyPlaces, classes: Iterable[DataClass], *, holder: str) -
 
 def _opened(name: str, places: KeyPlaces, classes: tuple[DataClass, ...], holder: str) -> KekKeeper:
     if name == "file":
-        return LocalKeyProvider(places.directory, classes, may_lack=places.providers[0] != "file")
+        return LocalKeyProvider(places.directory, classes, may_lack=len(places.providers) > 1)
     if name == "pkcs11":
         return Pkcs11KeyProvider(
             classes, module=places.pkcs11_module, prefix=places.pkcs11_prefix, pins=places.directory / "pkcs11"
@@ -117,9 +117,9 @@ class KeyRing:
         """See KekKeeper. Those of the first provider come last."""
         return [kek_id for keeper in reversed(self._keepers.values()) for kek_id in keeper.held(data_class)]
 
-    def add(self, data_class: DataClass, *, sm: bool = False) -> str:
+    def add(self, data_class: DataClass, *, sm: bool = False, above: int = 0) -> str:
         """See KekKeeper."""
-        return self._first.add(data_class, sm=sm)
+        return self._first.add(data_class, sm=sm, above=above)
 
     def gone_with(self, kek_id: str) -> list[str]:
         """See KekKeeper."""

@@ -134,8 +134,8 @@ class KekKeeper(KeyProvider, Protocol):
         """Ids of all key-encryption keys of the class, oldest first."""
         ...
 
-    def add(self, data_class: DataClass, *, sm: bool = False) -> str:
-        """Make the class's next key-encryption key; its id."""
+    def add(self, data_class: DataClass, *, sm: bool = False, above: int = 0) -> str:
+        """Make the class's next key-encryption key; its id. Its place is above those that were retired, too."""
         ...
 
     def gone_with(self, kek_id: str) -> list[str]:
@@ -160,7 +160,7 @@ class LocalKeyProvider:
     def __init__(self, directory: Path, classes: Iterable[DataClass], *, may_lack: bool = False) -> None:
         """Read the keys of `classes`. Raises KeyRefused where a file is missing or others could read it.
 
-        With `may_lack` a class without any file is no error: another provider wraps, and these open what is older.
+        With `may_lack` a class without any file is no error: another provider has its keys.
         """
         self._directory = directory
         self._keys: dict[DataClass, dict[str, bytes]] = {}
@@ -222,9 +222,9 @@ class LocalKeyProvider:
         """See KekKeeper."""
         return [f"{data_class.value}/{epoch}" for epoch in self._epochs(data_class)]
 
-    def add(self, data_class: DataClass, *, sm: bool = False) -> str:
+    def add(self, data_class: DataClass, *, sm: bool = False, above: int = 0) -> str:
         """See KekKeeper. It wraps from the next start on."""
-        return add_kek(self._directory, data_class, sm=sm)
+        return add_kek(self._directory, data_class, sm=sm, above=above)
 
     def gone_with(self, kek_id: str) -> list[str]:
         """See KekKeeper."""
@@ -278,11 +278,12 @@ def init_keys(directory: Path, *, sm: bool = False, keks: bool = True) -> list[s
     return made
 
 
-def add_kek(directory: Path, data_class: DataClass, *, sm: bool = False) -> str:
+def add_kek(directory: Path, data_class: DataClass, *, sm: bool = False, above: int = 0) -> str:
     """Make the class's next key-encryption key, which wraps from the next start on; its id. Raises KeyRefused."""
     folder = directory / "kek" / data_class.value
     require_private_directory(folder)
     highest = max((_place_of(path) for path in folder.glob("*.key")), default=0)
+    highest = max(highest, above)
     epoch = f"{highest + 1:04d}{OF_SM if sm else ''}"
     _write(folder / f"{epoch}.key", secrets.token_hex(KEY_BYTES), directory)
     return f"{data_class.value}/{epoch}"

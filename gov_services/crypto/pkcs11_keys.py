@@ -101,7 +101,7 @@ class Pkcs11KeyProvider:
         """See KekKeeper."""
         return self._on_token(data_class, lambda session: self._held(session, data_class))
 
-    def add(self, data_class: DataClass, *, sm: bool = False) -> str:
+    def add(self, data_class: DataClass, *, sm: bool = False, above: int = 0) -> str:
         """See KekKeeper. It wraps at once. It cannot be read or taken out, and takes no other out."""
         if sm:
             raise KeyRefused("a token's keys do not serve by SM4 here")
@@ -109,7 +109,7 @@ class Pkcs11KeyProvider:
 
         def add(session: Any) -> str:
             places = [_place_of(kek_id) for kek_id in self._held(session, data_class)]
-            kek_id = f"{data_class.value}/{max(places, default=0) + 1:04d}{PKCS11_SUFFIX}"
+            kek_id = f"{data_class.value}/{max([*places, above]) + 1:04d}{PKCS11_SUFFIX}"
             session.generate_key(
                 self._pkcs11.KeyType.AES,
                 KEY_BYTES * 8,

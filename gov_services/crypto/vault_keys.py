@@ -131,8 +131,8 @@ class VaultKeyProvider:
         versions = sorted(int(version) for version in read.get("keys") or ())
         return [_kek_id(data_class, version) for version in versions if version >= lowest]
 
-    def add(self, data_class: DataClass, *, sm: bool = False) -> str:
-        """See KekKeeper. It wraps at once, in every process."""
+    def add(self, data_class: DataClass, *, sm: bool = False, above: int = 0) -> str:
+        """See KekKeeper. It wraps at once, in every process. Vault counts for itself, and no version comes twice."""
         if sm:
             raise KeyRefused("Vault's keys do not serve by SM4 here")
         if self.held(data_class):

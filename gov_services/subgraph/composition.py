@@ -70,18 +70,21 @@ class Room(Generic[Ports]):
     async def require_right_keys(self) -> None:
         """Raises KeyRefused for keys that the database was not written under; KeysUnavailable, DatabaseUnavailable."""
         discloser = self.services.discloser
-        async with discloser.database.reading() as session:
-            await discloser.keys.require_right_files(session, now=self._clock.now())
+        try:
+            async with discloser.database.reading() as session:
+                await discloser.keys.require_right_files(session, now=self._clock.now())
+        except KeyRefused as wrong:
+            _log.critical("the key files are not those of this database", room=self.name, reason=str(wrong))
+            raise
+        except KeysUnavailable:
+            _log.error("what holds the key-encryption keys does not answer", room=self.name)
+            raise
 
     async def has_right_keys(self) -> bool:
         """Whether the keys answer and are those that the database was written under. Raises DatabaseUnavailable."""
         try:
             await self.require_right_keys()
-        except KeyRefused as wrong:
-            _log.critical("the key files are not those of this database", room=self.name, reason=str(wrong))
-            return False
-        except KeysUnavailable:
-            _log.error("what holds the key-encryption keys does not answer", room=self.name)
+        except (KeyRefused, KeysUnavailable):
             return False
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
@@ -20,11 +21,16 @@ from transit_server import Transit, transit_server
 from gov_services.cli.key_making import operator_keys
 from gov_services.cli.key_sets import KEY_SETS, export_keys
 from gov_services.crypto.data_keys import DataKeys
-from gov_services.crypto.keys import DataClass, KeyRefused
+from gov_services.crypto.keys import WRITERS, DataClass, KeyRefused, KeysUnavailable
+from gov_services.gateway.errors import UNAVAILABLE_CODES, status_of
+from gov_services.healthcode import app as healthcode_app
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 from gov_services.kit.settings import Settings, load_settings
+from gov_services.kit.valkey import create_client
+from gov_services.permits import app as permits_app
+from gov_services.subgraph.composition import open_keys
 
 HEALTH = DataClass.HEALTH
 
@@ -183,3 +189,64 @@ def test_a_provider_that_is_away_is_said_in_one_line(
     for arguments in (("status",), ("rotate", "health"), ("retire", "health"), ("add", "kek/health"), ("init",)):
         complaint = installed("keys", *arguments).complaint
         assert complaint == "The keys cannot be reached, so no personal data is given. Please try again later."
+
+
+async def test_rooms_start_by_their_own_tokens_and_are_not_ready_while_vault_is_away(
+    governed: Callable, settings: Settings, tmp_path: Path, transit: Transit
+) -> None:
+    secrets = tmp_path / "vault-secrets"
+    shutil.copytree(settings.secrets_directory, secrets)
+    for room in WRITERS:
+        write_token(secrets, room)
+    transit.policies |= {"permits": ("gov-permits", "gov-audit"), "identity": ("gov-",)}
+    moved = dataclasses.replace(
+        settings, secrets_directory=secrets, key_providers="vault,file", vault_url=transit.url, vault_prefix="gov"
+    )
+    operator, now = DataKeys(open_keys(moved, DataClass, holder="identity")), SystemClock().now()
+    for data_class in DataClass:
+        open_keys(moved, DataClass, holder="identity").add(data_class)
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        async with database.writing() as session:
+            await operator.create(session, citizen_id=new_id(now), classes=DataClass, now=now)
+    finally:
+        await database.close()
+
+    valkey = create_client(settings.valkey_url)
+    try:
+        for status, ready in ((503, False), (None, True)):
+            transit.status = status
+            permits = await permits_app.create_room(moved, clock=SystemClock(), valkey=valkey)
+            # Its policy names none of its keys: what it is refused it does not open.
+            health = await healthcode_app.create_room(moved, clock=SystemClock(), valkey=valkey)
+            try:
+                assert await permits.has_right_keys() is ready
+                assert not await health.has_right_keys()
+                if not ready:
+                    with pytest.raises(KeysUnavailable):
+                        await permits.require_right_keys()
+            finally:
+                await permits.close()
+                await health.close()
+    finally:
+        await valkey.aclose()
+    assert status_of(KeysUnavailable()) == 503
+    assert KeysUnavailable.code in UNAVAILABLE_CODES
+
+
+def test_who_goes_back_to_files_gets_a_name_that_was_not_retired(
+    installed: Callable, settings: Settings, secrets: Path, transit: Transit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(settings, 2)
+    monkeypatch.setenv("GOV_VAULT_URL", transit.url)
+    write_token(secrets, "operator")
+    for providers, new, gone in (
+        ("vault,file", "health/0001.vault", "health/0001"),
+        ("file,vault", "health/0002", "health/0001.vault"),
+    ):
+        monkeypatch.setenv("GOV_KEY_PROVIDERS", providers)
+        assert installed("keys", "add", "kek/health").out == f"{new}\n"
+        assert installed("keys", "rotate", "health").status == 0
+        assert counts(installed) == {new: 2}
+        if gone == "health/0001":
+            assert installed("keys", "retire", "health").out == f"destroyed {gone}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import shutil
@@ -17,7 +18,7 @@ from gov_services.crypto.keys import DataClass
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so")
 PIN = "472913"
 # The library reads its folder of tokens once a process: all tokens that a worker wants are made at first.
-_PREFIXES = tuple(f"city{number}" for number in range(12))
+_PREFIXES = tuple(f"city{number}" for number in range(20))
 _unused = iter(_PREFIXES)
 
 
@@ -32,6 +33,7 @@ def module() -> str:
 @cache
 def _made() -> str:
     folder = Path(tempfile.mkdtemp(prefix="gov-services-tokens-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "tokens").mkdir()
     configuration = folder / "softhsm2.conf"
     configuration.write_text(
@@ -54,7 +56,9 @@ def fresh_prefix() -> str:
     """The prefix of five tokens, one a class, that nothing has used yet."""
     module()
     _made()
-    return next(_unused)
+    prefix = next(_unused, None)
+    assert prefix is not None, "more tests use tokens than there are: make more"
+    return prefix
 
 
 def write_pins(directory: Path, *, pin: str = PIN) -> Path:
