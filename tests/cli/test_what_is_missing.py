@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "keys rotate": ("health",),
     "keys status": (),
     "keys export": ("{directory}/exported", "--for", "gateway"),
+    "privacy audits": (),
     "privacy lint": (),
     "privacy map": (),
     "privacy narrow": (),

@@ -85,6 +85,7 @@ VICTIMS: Mapping[str, str] = {
     "Query.rightRequest.id": "nothing",
     "RightRequestInput.requestId": "nothing",
     "AnswerRightRequestInput.requestId": "nothing",
+    "AnswerRightRequestInput.deceased": "nothing",
     "Query.narrowingReplay.narrowingId": "nothing",
     "ReviewFindingInput.findingId": "nothing",
     "BreachInput.breachId": "nothing",
