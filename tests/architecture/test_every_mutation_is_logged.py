@@ -77,6 +77,8 @@ THROUGH_A_USE_CASE = {
     "payBill": "payments.service.paying.pay_bill",
     "refreshSession": "identity.service.sessions.refresh_session",
     "replacePhone": "identity.service.citizens.replace_phone",
+    "linkGuardian": "identity.service.guardians.link_guardian",
+    "endGuardian": "identity.service.guardians.end_guardian",
     "breakGlass": "identity.service.citizens.break_glass",
     "requestSignInCode": "identity.service.accounts.request_sign_in_code",
     "verifyIdentity": "identity.service.accounts.verify_identity",
