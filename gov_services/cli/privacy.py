@@ -27,6 +27,7 @@ from gov_services.privacy import store
 from gov_services.privacy.lint import Remark, Rule, lint
 from gov_services.privacy.minimization import RARE, USUAL
 from gov_services.privacy.records import activities, as_plain, places
+from gov_services.privacy.service.audits import count_due
 from gov_services.privacy.service.evidence import suggestions
 from gov_services.privacy.service.findings import ASKED_AT_LEAST
 
@@ -128,6 +129,33 @@ def privacy_narrow(as_json: bool) -> None:
             f"since {local_day(item.since)}, {counts}"
         )
     click.echo(f"{len(found)} steps suggested")
+
+
+@privacy_group.command("audits")
+@AS_JSON
+def privacy_audits(as_json: bool) -> None:
+    """How many people are concerned, and when the next compliance audit is due; exits 1 when it is overdue."""
+    now = SystemClock().now()
+    found = _asked(load_settings(), lambda session: count_due(session, now=now))
+    overdue = found.is_overdue(local_day(now))
+    if as_json:
+        plain = {
+            "persons": found.persons,
+            "everyYears": found.every_years,
+            "lastOn": found.last_on.isoformat() if found.last_on else None,
+            "dueOn": found.due_on.isoformat() if found.due_on else None,
+            "overdue": overdue,
+        }
+        click.echo(json.dumps(plain, indent=2))
+    else:
+        last = f"the last on {found.last_on}" if found.last_on else "none was done yet"
+        due = f"due on {found.due_on}" if found.due_on else "not due"
+        click.echo(
+            f"{found.persons} persons: an audit every {found.every_years} years, {last}; the next is {due}"
+            + (", which is over" if overdue else "")
+        )
+    if overdue:
+        raise SystemExit(1)
 
 
 def _line(value: object) -> str:

@@ -297,9 +297,10 @@ class Disclosures:
         }
         if not relied:
             return frozenset()
+        call = self._call
         async with self._room.database.reading() as session:
             rows = await store.standing(
-                session, citizen_ids=list(relied), purpose=purpose.code, recipient=self._call.actor.client_id
+                session, citizen_ids=list(relied), purpose=purpose.code, recipient=call.actor.client_id, now=call.now
             )
         standing = {row.citizen_id: row.revision_id for row in rows}
         return frozenset(subject_id for subject_id, number in relied.items() if standing.get(subject_id) != number)

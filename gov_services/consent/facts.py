@@ -17,7 +17,7 @@ from gov_services.kit.actor import ActorKind
 from gov_services.kit.context import Call
 from gov_services.kit.database import ReadSession
 
-OF_ROWS = (Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS, Relation.HANDLER)
+OF_ROWS = (Relation.OFFICER, Relation.DELEGATE, Relation.GUARDIAN, Relation.BREAK_GLASS, Relation.HANDLER)
 """Relations that rooms state; all others follow from the request itself, or from a consent."""
 
 
@@ -50,7 +50,9 @@ async def gather(
     if actor.id is not None and {*OF_ROWS} & purpose.relations:
         for row in await store.relations(session, citizen_ids=subject_ids, actor_id=actor.id, now=call.now):
             relations.setdefault(row.citizen_id, set()).add((Relation(row.relation), row.case_id))
-    standing = await store.standing(session, citizen_ids=subject_ids, purpose=purpose.code, recipient=actor.client_id)
+    standing = await store.standing(
+        session, citizen_ids=subject_ids, purpose=purpose.code, recipient=actor.client_id, now=call.now
+    )
     counted = [row for row in standing if row.uses is not None or row.times is not None]
     readings = await store.readings(session, consents=counted, but=call.request_id, now=call.now)
     consents = {row.citizen_id: consent_of(row, readings.get(row.citizen_id, (0, 0))) for row in standing}

@@ -75,10 +75,22 @@ def require_consistent(bundle: Bundle, vocabulary: Vocabulary) -> None:
             raise PurposeRefused(f"{purpose.code}: it lacks an impact assessment as {min(missing).value} (PIPL 55)")
 
 
+def is_fit_for_children(purpose: Purpose) -> bool:
+    """Whether it can be consented to for somebody under fourteen, of whom all data is sensitive (PIPL 28).
+
+    So the consent is a separate one, and the notice says why the data is needed and what that means (PIPL 29, 30).
+    """
+    told = all(texts.get(locale) for texts in (purpose.necessity, purpose.impact) for locale in LOCALES)
+    return Separate.SENSITIVE in purpose.separate and told
+
+
 def triggers(purpose: Purpose, vocabulary: Vocabulary) -> frozenset[Trigger]:
     """For which reasons a purpose needs an impact assessment (PIPL 55)."""
     found = set()
-    if any(name in vocabulary and vocabulary[name].sensitive for name in purpose.grants):
+    # What a guardian gets is about somebody under fourteen: sensitive whatever the schema says (PIPL 28).
+    if Relation.GUARDIAN in purpose.relations or any(
+        name in vocabulary and vocabulary[name].sensitive for name in purpose.grants
+    ):
         found.add(Trigger.SENSITIVE)
     if purpose.automated:
         found.add(Trigger.AUTOMATED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -19,6 +20,14 @@ from gov_services.kit.ids import new_id
 
 GENESIS = bytes(32)
 """What the first revision of a consent is hashed to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guardian:
+    """Who decides for a child, and in which relation to them."""
+
+    citizen_id: UUID
+    relation_id: UUID
 
 
 class NoticeChanged(UserError):
@@ -49,6 +58,7 @@ async def append(
     now: dt.datetime,
     expires_at: dt.datetime | None = None,
     terms: Terms | None = None,
+    guardian: Guardian | None = None,
 ) -> RevisionRow:
     """Append what happened to the consent. Raises NoticeChanged, IllegalConsentChange.
 
@@ -64,6 +74,7 @@ async def append(
     revision.scope = sorted(set(scope))
     revision.forms = [purpose.grants[coordinate].value for coordinate in revision.scope]
     revision.notice_hash, revision.expires_at = notice_hash, expires_at
+    _decided_by(revision, guardian)
     if event is ConsentEvent.GIVE:
         terms = terms or Terms(keep_days=purpose.retention_days)
         revision.uses, revision.keep_days, revision.given = terms.uses, terms.keep_days, revision.number
@@ -73,11 +84,18 @@ async def append(
 
 
 async def change(
-    session: Session, consent: StandingRow, *, event: ConsentEvent, bundle: Bundle, made_by: str, now: dt.datetime
+    session: Session,
+    consent: StandingRow,
+    *,
+    event: ConsentEvent,
+    bundle: Bundle,
+    made_by: str,
+    now: dt.datetime,
+    guardian: Guardian | None = None,
 ) -> RevisionRow:
     """Append what happened to a consent that is there, whatever became of its purpose. Raises IllegalConsentChange.
 
-    What is paused, or goes on after, is what was given, to the letter; what ends covers nothing.
+    What is paused, or goes on after, is what was given, to the letter and by whom; what ends covers nothing.
     """
     head = await store.standing_for_update(
         session, citizen_id=consent.citizen_id, purpose=consent.purpose, recipient=consent.recipient
@@ -87,6 +105,7 @@ async def change(
     revision = _following(head, event, bundle=bundle, made_by=made_by, now=now)
     revision.citizen_id, revision.purpose, revision.recipient = head.citizen_id, head.purpose, head.recipient
     revision.scope, revision.forms, revision.notice_hash = [], [], head.notice_hash
+    _decided_by(revision, guardian)
     if event in (ConsentEvent.PAUSE, ConsentEvent.RESUME):
         for name in _KEPT_OVER_A_PAUSE:
             setattr(revision, name, getattr(head, name))
@@ -111,6 +130,11 @@ def _following(
     )
 
 
+def _decided_by(revision: RevisionRow, guardian: Guardian | None) -> None:
+    if guardian is not None:
+        revision.guardian_id, revision.guardian_relation_id = guardian.citizen_id, guardian.relation_id
+
+
 async def _save(session: Session, revision: RevisionRow) -> RevisionRow:
     revision.hash = revision_hash(revision)
     session.add(revision)
@@ -119,7 +143,10 @@ async def _save(session: Session, revision: RevisionRow) -> RevisionRow:
     return revision
 
 
-_KEPT_OVER_A_PAUSE = ("scope", "forms", "notice_hash", "expires_at", "uses", "times", "per", "keep_days", "given")
+_KEPT_OVER_A_PAUSE = (
+    *("scope", "forms", "notice_hash", "expires_at", "uses", "times", "per", "keep_days", "given"),
+    *("guardian_id", "guardian_relation_id"),
+)
 
 
 def terms_of(row: RevisionRow | StandingRow) -> Terms | None:
@@ -134,8 +161,13 @@ def terms_of(row: RevisionRow | StandingRow) -> Terms | None:
 def revision_hash(revision: RevisionRow) -> bytes:
     """SHA-256 over the previous hash and everything the revision says.
 
-    What has no terms hashes as it did before there were any.
+    What has no terms, and what no guardian decided, hashes as it did before there were any.
     """
+    guardian = {
+        name: str(value)
+        for name, value in (("guardian", revision.guardian_id), ("relation", revision.guardian_relation_id))
+        if value is not None
+    }
     terms = {
         name: value
         for name in ("uses", "times", "per", "keep_days", "given")
@@ -145,7 +177,8 @@ def revision_hash(revision: RevisionRow) -> bytes:
         canonical_json(
             {
                 **terms,
-                "v": "gov-consent/2" if terms else "gov-consent/1",
+                **guardian,
+                "v": "gov-consent/3" if guardian else "gov-consent/2" if terms else "gov-consent/1",
                 "previous": revision.previous.hex(),
                 "id": str(revision.revision_id),
                 "consent": str(revision.consent_id),

@@ -1,4 +1,4 @@
-"""Tables of schema `consent`: bundles, relations, revisions, what stands, readings. No SQL is built here."""
+"""Tables of schema `consent`: bundles, relations, childhoods, revisions, what stands. No SQL is built here."""
 
 from __future__ import annotations
 
@@ -46,6 +46,16 @@ class RelationRow(Base):
     until: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
 
 
+class ChildhoodRow(Base):
+    """That a citizen is under fourteen, and until when. Stated by identity, which alone knows the birth date."""
+
+    __tablename__ = "childhood"
+    __table_args__ = {"schema": "consent"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    until: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
 class RestrictionRow(Base):
     """That a citizen's data may not be processed but for what `Purpose.goes_on` lets pass."""
 
@@ -90,6 +100,10 @@ class RevisionRow(Base):
     """For how long the recipient may keep what it reads. None: from before terms were kept; the purpose's own."""
     given: Mapped[int | None] = mapped_column(Integer)
     """Number of the revision by which it was last given: pausing gives no readings back."""
+    guardian_id: Mapped[UUID | None] = mapped_column(_ID)
+    """Who decided for a child; None where the citizen did, or nobody."""
+    guardian_relation_id: Mapped[UUID | None] = mapped_column(_ID)
+    """In which relation: the consent opens nothing once that has ended."""
     previous: Mapped[bytes] = mapped_column(LargeBinary)
     hash: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -105,6 +119,11 @@ class StandingRow(Base):
             "ix_standing_uses",
             "uses",
             postgresql_where="uses IS NOT NULL AND state IN ('given', 'renewed', 'paused')",
+        ),
+        Index(
+            "ix_standing_guardian",
+            "citizen_id",
+            postgresql_where="guardian_relation_id IS NOT NULL AND state IN ('given', 'renewed', 'paused')",
         ),
         {"schema": "consent"},
     )
@@ -125,6 +144,8 @@ class StandingRow(Base):
     per: Mapped[str | None] = mapped_column(Text)
     keep_days: Mapped[int | None] = mapped_column(Integer)
     given: Mapped[int | None] = mapped_column(Integer)
+    guardian_id: Mapped[UUID | None] = mapped_column(_ID)
+    guardian_relation_id: Mapped[UUID | None] = mapped_column(_ID)
     head: Mapped[bytes] = mapped_column(LargeBinary)
 
 

@@ -47,6 +47,8 @@ class Relation(StrEnum):
 
     SELF = "self"
     DELEGATE = "delegate"
+    GUARDIAN = "guardian"
+    """Guardian of a child under fourteen, as a counter has seen in a document; it ends by itself (PIPL 31)."""
     OFFICER = "officer"
     """Officer of an open case of the subject."""
     CONSENTED = "consented"

@@ -102,7 +102,8 @@ def _purpose(purpose: Purpose, given: RevisionRow, vocabulary: Vocabulary, local
                 "form": form,
                 "type": vocabulary[name].category if name in vocabulary else "none",
                 "optional": True,
-                "sensitive": name in vocabulary and vocabulary[name].sensitive,
+                # Whatever is of somebody under fourteen is (PIPL 28).
+                "sensitive": given.guardian_id is not None or (name in vocabulary and vocabulary[name].sensitive),
                 "special": name in vocabulary and vocabulary[name].category == "health",
             }
             for name, form in fields
@@ -134,4 +135,5 @@ def _event(row: RevisionRow) -> dict[str, Any]:
         "state": STATES[ConsentState(row.state)],
         "revision": row.number,
         "revision_hash": row.hash.hex(),
+        **({"guardian_relation_id": str(row.guardian_relation_id)} if row.guardian_relation_id else {}),
     }

@@ -21,12 +21,13 @@ async def relate(
     case_id: UUID | None,
     now: dt.datetime,
     until: dt.datetime | None = None,
-) -> None:
-    """State that `actor_id` stands in `relation` to the citizen from now on."""
+) -> UUID:
+    """State that `actor_id` stands in `relation` to the citizen from now on; the relation's id."""
+    relation_id = new_id(now)
     session.add(
         RelationRow(
             citizen_id=citizen_id,
-            relation_id=new_id(now),
+            relation_id=relation_id,
             actor_id=actor_id,
             relation=relation.value,
             case_id=case_id,
@@ -34,6 +35,7 @@ async def relate(
             until=until,
         )
     )
+    return relation_id
 
 
 async def end_relation(

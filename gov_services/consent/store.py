@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, delete, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
+from gov_services.consent.guardian_store import by_who_may
 from gov_services.consent.models import (
     AttestationRow,
     BundleRow,
@@ -90,32 +91,40 @@ async def end_relations(
             RelationRow.actor_id == actor_id,
             RelationRow.relation == relation,
             RelationRow.case_id.is_(None) if case_id is None else RelationRow.case_id == case_id,
-            RelationRow.until.is_(None),
+            or_(RelationRow.until.is_(None), RelationRow.until > now),
         )
         .values(until=now)
     )
 
 
 async def standing(
-    session: ReadSession, *, citizen_ids: Sequence[UUID], purpose: str, recipient: str
+    session: ReadSession, *, citizen_ids: Sequence[UUID], purpose: str, recipient: str, now: dt.datetime
 ) -> Sequence[StandingRow]:
-    """Consents of these citizens for one purpose and recipient, as they stand and as their ledger has them."""
+    """Consents of these citizens for one purpose and recipient, as they stand and as their ledger has them.
+
+    Those that were given by nobody who may give them now are left out.
+    """
     query = (
         select(StandingRow)
         .join(RevisionRow, _as_revised())
         .where(
-            StandingRow.citizen_id.in_(citizen_ids), StandingRow.purpose == purpose, StandingRow.recipient == recipient
+            StandingRow.citizen_id.in_(citizen_ids),
+            StandingRow.purpose == purpose,
+            StandingRow.recipient == recipient,
+            by_who_may(now),
         )
     )
     return (await session.execute(query)).scalars().all()
 
 
-async def standing_by_id(session: ReadSession, *, consent_id: UUID, recipient: str) -> StandingRow | None:
-    """The consent of that name, if it was given to that recipient."""
+async def standing_by_id(
+    session: ReadSession, *, consent_id: UUID, recipient: str, now: dt.datetime
+) -> StandingRow | None:
+    """The consent of that name, if it was given to that recipient, and by who may give it now."""
     query = (
         select(StandingRow)
         .join(RevisionRow, _as_revised())
-        .where(StandingRow.consent_id == consent_id, StandingRow.recipient == recipient)
+        .where(StandingRow.consent_id == consent_id, StandingRow.recipient == recipient, by_who_may(now))
     )
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -136,7 +145,10 @@ def _as_revised() -> ColumnElement[bool]:
         RevisionRow.notice_hash == StandingRow.notice_hash,
         *(
             getattr(RevisionRow, name).is_not_distinct_from(getattr(StandingRow, name))
-            for name in ("expires_at", "uses", "times", "per", "keep_days", "given")
+            for name in (
+                *("expires_at", "uses", "times", "per", "keep_days", "given"),
+                *("guardian_id", "guardian_relation_id"),
+            )
         ),
     )
 
@@ -229,6 +241,8 @@ async def save_standing(session: Session, revision: RevisionRow) -> None:
         "per": revision.per,
         "keep_days": revision.keep_days,
         "given": revision.given,
+        "guardian_id": revision.guardian_id,
+        "guardian_relation_id": revision.guardian_relation_id,
         "head": revision.hash,
     }
     key = {"citizen_id": revision.citizen_id, "purpose": revision.purpose, "recipient": revision.recipient}

@@ -55,6 +55,34 @@ class DirectoryRow(Base):
     since: Mapped[dt.datetime] = mapped_column(_MOMENT)
 
 
+class GuardianshipRow(Base):
+    """That an officer has seen in a document who is guardian of a child under fourteen, and who ended it if anybody.
+
+    Of the document's number only a keyed digest is kept, to hold the document against once more.
+    """
+
+    __tablename__ = "guardianship"
+    __table_args__ = (
+        Index(
+            "uq_guardianship_standing", "citizen_id", "guardian_id", unique=True, postgresql_where="ended_at IS NULL"
+        ),
+        Index("ix_guardianship_guardian_id", "guardian_id"),
+        {"schema": "identity"},
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    guardianship_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    """The relation's id, too."""
+    guardian_id: Mapped[UUID] = mapped_column(_ID)
+    document: Mapped[str] = mapped_column(Text)
+    document_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    made_by: Mapped[UUID] = mapped_column(_ID)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    ended_by: Mapped[UUID | None] = mapped_column(_ID)
+    """The officer; None where it ended with an erasure."""
+    ended_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+
+
 class SessionRow(Base):
     """A signed-in device. Its refresh tokens are derived from its id and their generation; none is stored."""
 

@@ -78,5 +78,14 @@ def age_on(born: dt.date, day: dt.date) -> int:
     return day.year - born.year - (0 if had_birthday else 1)
 
 
+def has_turned(years: int, born: dt.date) -> dt.date:
+    """The first day on which `age_on` says so many years: the day after the birthday."""
+    try:
+        birthday = born.replace(year=born.year + years)
+    except ValueError:  # a leap day, in a year that has none: the day after it begins March
+        return dt.date(born.year + years, 3, 1)
+    return birthday + dt.timedelta(days=1)
+
+
 def _digits(text: str) -> bool:
     return text.isascii() and text.isdigit()

@@ -7,11 +7,19 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.crypto.columns import Sealed
-from gov_services.identity.models import CitizenRow, ClientRow, DirectoryRow, MessageRow, SessionRow, StaffRow
+from gov_services.identity.models import (
+    CitizenRow,
+    ClientRow,
+    DirectoryRow,
+    GuardianshipRow,
+    MessageRow,
+    SessionRow,
+    StaffRow,
+)
 from gov_services.kit.database import ReadSession, Session
 
 RESIDENT_NUMBER = "resident-number"
@@ -79,6 +87,33 @@ async def blank_citizen(session: Session, *, citizen_id: UUID, now: dt.datetime)
     """Remove the sealed values, whose key is destroyed anyway."""
     values: dict[str, Any] = dict.fromkeys(("name", "national_id", "phone", "address", "birth_date"))
     await session.execute(update(CitizenRow).where(CitizenRow.citizen_id == citizen_id).values(erased_at=now, **values))
+
+
+async def standing_guardianship(session: Session, *, child_id: UUID, guardian_id: UUID) -> GuardianshipRow | None:
+    """The guardianship of one person over another that nobody ended, locked."""
+    query = (
+        select(GuardianshipRow)
+        .where(
+            GuardianshipRow.citizen_id == child_id,
+            GuardianshipRow.guardian_id == guardian_id,
+            GuardianshipRow.ended_at.is_(None),
+        )
+        .with_for_update()
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def guardianships_of(session: ReadSession, *, citizen_id: UUID) -> Sequence[GuardianshipRow]:
+    """Every guardianship that nobody ended in which a citizen is the guardian or the child."""
+    query = (
+        select(GuardianshipRow)
+        .where(
+            or_(GuardianshipRow.citizen_id == citizen_id, GuardianshipRow.guardian_id == citizen_id),
+            GuardianshipRow.ended_at.is_(None),
+        )
+        .order_by(GuardianshipRow.guardianship_id)
+    )
+    return (await session.execute(query)).scalars().all()
 
 
 async def session_for_update(session: Session, *, session_id: UUID) -> SessionRow | None:

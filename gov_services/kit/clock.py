@@ -42,6 +42,11 @@ class FrozenClock:
         self._now += by
 
 
+def start_of_day(day: dt.date) -> dt.datetime:
+    """The moment, in UTC, at which `day` begins where the city is."""
+    return dt.datetime.combine(day, dt.time.min, tzinfo=_BEIJING).astimezone(dt.UTC)
+
+
 def local_day(moment: dt.datetime) -> dt.date:
     """The day on which `moment` falls where the city is: dates of the law count in Beijing time."""
     return moment.astimezone(_BEIJING).date()

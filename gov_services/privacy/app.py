@@ -14,7 +14,7 @@ from gov_services.privacy.face_routes import routes as face_routes
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.routes import routes
-from gov_services.privacy.service import breaches, evidence, findings, jobs, rights, upkeep
+from gov_services.privacy.service import audits, breaches, evidence, findings, jobs, rights, upkeep
 from gov_services.subgraph.bearer import Bearers
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
@@ -62,6 +62,7 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
             Job(findings.OVER_ASKING, LOG_REVIEW, 86_400.0, findings.find_over_asking),
             Job(rights.OVERDUE, LOG_REVIEW, 3600.0, rights.find_overdue),
             Job(breaches.LATE, LOG_REVIEW, 300.0, breaches.find_late),
+            Job(audits.OVERDUE, LOG_REVIEW, 86_400.0, audits.find_overdue),
             Job(evidence.COUNT, LOG_REVIEW, 10.0, evidence.count_uses),
             Job(upkeep.END, CONSENT_UPKEEP, 60.0, upkeep.end_consents),
             Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),

@@ -277,6 +277,33 @@ class BreachRow(Base):
     state: Mapped[str] = mapped_column(Text)
 
 
+class DirectiveRow(Base):
+    """What a citizen directs about requests that relatives make after their death (PIPL 49). Append-only revisions."""
+
+    __tablename__ = "directive"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    choice: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class ComplianceAuditRow(Base):
+    """A compliance audit that was done: when, by which body, the hash of its report (PIPL 54). Append-only."""
+
+    __tablename__ = "compliance_audit"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    audit_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    done_on: Mapped[dt.date] = mapped_column(Date)
+    auditor: Mapped[str] = mapped_column(Text)
+    report_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    entered_by: Mapped[UUID] = mapped_column(_ID)
+    entered_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
 class WatermarkRow(Base):
     """The number of the log entry up to which a job has read."""
 

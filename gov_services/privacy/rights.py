@@ -60,6 +60,24 @@ class RefusalReason(StrEnum):
     """The person who has died directed otherwise (PIPL 49)."""
 
 
+class DirectiveKind(StrEnum):
+    """What close relatives may ask for after somebody's death (PIPL 49), and what a directive is about."""
+
+    ACCESS = "ACCESS"
+    """To see or copy."""
+    CORRECTION = "CORRECTION"
+    DELETION = "DELETION"
+
+
+class Choice(StrEnum):
+    """What a person directs about one kind of request."""
+
+    ALLOWED = "ALLOWED"
+    FORBIDDEN = "FORBIDDEN"
+    WITHDRAWN = "WITHDRAWN"
+    """Nothing any more: the law alone says what relatives may."""
+
+
 class RightNotOpen(UserError):
     """The request does not wait for that any more."""
 

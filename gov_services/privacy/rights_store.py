@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from gov_services.kit.database import ReadSession, Session
-from gov_services.privacy.models import BreachRow, RightRequestRow
+from gov_services.privacy.models import BreachRow, DirectiveRow, RightRequestRow, SubjectRow
 
 WAITING = ("RECEIVED", "TAKEN")
 MOST_SHOWN = 50
@@ -76,6 +77,22 @@ async def overdue_rights(session: ReadSession, *, now: dt.datetime, limit: int) 
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def directives_of(session: ReadSession, *, citizen_id: UUID) -> Sequence[DirectiveRow]:
+    """The last revision of each of a citizen's directives, by kind."""
+    query = (
+        select(DirectiveRow)
+        .where(DirectiveRow.citizen_id == citizen_id)
+        .ext(distinct_on(DirectiveRow.kind))
+        .order_by(DirectiveRow.kind, DirectiveRow.number.desc())
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def is_citizen(session: ReadSession, *, citizen_id: UUID) -> bool:
+    """Whether somebody of that id ever registered."""
+    return await session.get(SubjectRow, citizen_id) is not None
 
 
 async def breach_for_update(session: Session, *, breach_id: UUID) -> BreachRow | None:

@@ -286,9 +286,9 @@ class WriteContext(ReadContext[Ports]):
         *,
         case_id: UUID | None = None,
         until: dt.datetime | None = None,
-    ) -> None:
-        """State a relation, true from now on, and until a moment where one is given."""
-        await relations.relate(
+    ) -> UUID:
+        """State a relation, true from now on, and until a moment where one is given; its id."""
+        return await relations.relate(
             self.session,
             citizen_id=citizen_id,
             actor_id=actor_id,

@@ -51,12 +51,20 @@ pytestmark = pytest.mark.untraced
 
 MANIFEST = Manifest.parse((PROJECT_ROOT / "graphql" / "trusted-documents.json").read_bytes())
 NOTHING = "00000000-0000-7000-8000-000000000000"
-INVENTED = {"Boolean": False, "Int": 1, "String": "invented", "ID": NOTHING, "DateTime": "2026-03-01T00:00:00Z"}
+INVENTED = {
+    **{"Boolean": False, "Int": 1, "String": "invented", "ID": NOTHING},
+    **{"DateTime": "2026-03-01T00:00:00Z", "Date": "2026-03-01"},
+}
 PERSONAL_STATE = ("identity", "permits", "payments", "healthcode", "consent", "privacy", "keys", "events")
 LOGGED_AS: Mapping[str, frozenset[str]] = {"NOT_FOUND": frozenset({"NOT_FOUND", "NOT_RELATED"})}
 """What stands in the log where the client is told less: nobody learns whether there is such a thing."""
 
-DONE = frozenset({("makeRightRequest", "citizen"), ("restrictProcessing", "citizen"), ("enterBreach", "staff")})
+DONE = frozenset(
+    {
+        *(("makeRightRequest", "citizen"), ("restrictProcessing", "citizen"), ("leaveDirective", "citizen")),
+        ("enterBreach", "staff"),
+    }
+)
 """What anybody may do who is asked here, whatever they write: it is done, and logged as done."""
 WITHHELD = frozenset({"CONSENT_REQUIRED", "PURPOSE_NARROWED"})
 """What an entry says of a coordinate instead of its form: the decision is logged, with what it withheld."""
@@ -69,6 +77,8 @@ THROUGH_A_USE_CASE = {
     "payBill": "payments.service.paying.pay_bill",
     "refreshSession": "identity.service.sessions.refresh_session",
     "replacePhone": "identity.service.citizens.replace_phone",
+    "linkGuardian": "identity.service.guardians.link_guardian",
+    "endGuardian": "identity.service.guardians.end_guardian",
     "breakGlass": "identity.service.citizens.break_glass",
     "requestSignInCode": "identity.service.accounts.request_sign_in_code",
     "verifyIdentity": "identity.service.accounts.verify_identity",

@@ -95,6 +95,11 @@ def test_the_commands_print_what_is_in_force(governed: Callable) -> None:
     assert f"{len(json.loads(mapped.out))} activities" in governed("privacy", "map", "--committed").out
     narrowed = governed("privacy", "narrow")
     assert (narrowed.status, narrowed.out) == (0, "0 steps suggested\n")
+    counted = governed("privacy", "audits")
+    assert (counted.status, counted.out) == (
+        0,
+        "0 persons: an audit every 3 years, none was done yet; the next is not due\n",
+    )
     # Nobody has used anything in this city: that is told, and is no fault of what is committed.
     linted = governed("privacy", "lint")
     assert linted.status == 1
@@ -105,18 +110,39 @@ def test_the_commands_print_what_is_in_force(governed: Callable) -> None:
     assert "all fits" in committed.out
 
 
+def test_an_audit_that_is_overdue_is_told_and_fails(governed: Callable, settings: Settings) -> None:
+    tag = "decode(repeat('00', 16), 'hex')"
+    _insert(settings, f"INSERT INTO privacy.subject VALUES (gen_random_uuid(), {tag}, '2021-06-01Z')")
+    told = governed("privacy", "audits", "--json")
+    assert told.status == 1
+    assert json.loads(told.out) == {
+        "persons": 1,
+        "everyYears": 3,
+        "lastOn": None,
+        "dueOn": "2024-06-01",
+        "overdue": True,
+    }
+    assert governed("privacy", "audits").out == (
+        "1 persons: an audit every 3 years, none was done yet; the next is due on 2024-06-01, which is over\n"
+    )
+
+
 def test_a_document_that_over_asks_is_named_from_the_trail(governed: Callable, settings: Settings) -> None:
     document = next(item for item in DOCUMENTS if item.name == "ReviewApplication")
     today = dt.datetime.now(dt.UTC).date()
-
-    async def asked() -> None:
-        connection = await asyncpg.connect(settings.database_url)
-        await connection.execute(
-            "INSERT INTO privacy.field_use VALUES "
-            f"('licence-review', 'Citizen.phone', 'counter', '{document.id}', '{today}', 40, 0, 0, 0, 0, now())"
-        )
-        await connection.close()
-
-    asyncio.run(asked())
+    _insert(
+        settings,
+        "INSERT INTO privacy.field_use VALUES "
+        f"('licence-review', 'Citizen.phone', 'counter', '{document.id}', '{today}', 40, 0, 0, 0, 0, now())",
+    )
     remarks = json.loads(governed("privacy", "lint", "--json").out)
     assert {"rule": "document-over-asks", "about": "ReviewApplication", "text": remarks[-1]["text"]} in remarks
+
+
+def _insert(settings: Settings, statement: str) -> None:
+    async def insert() -> None:
+        connection = await asyncpg.connect(settings.database_url)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(insert())

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "keys shred": ("health/0001",),
     "keys status": (),
     "keys export": ("{directory}/exported", "--for", "gateway"),
+    "privacy audits": (),
     "privacy lint": (),
     "privacy map": (),
     "privacy narrow": (),

@@ -189,7 +189,10 @@ async def test_every_word_of_a_revision_is_in_its_hash(consent: Ledger) -> None:
     assert revision_hash(row) == own
 
 
-ANOTHER = {"expires_at": dt.datetime(2027, 1, 1, tzinfo=dt.UTC), "uses": 1, "times": 1, "per": "day"}
+ANOTHER = {
+    **{"expires_at": dt.datetime(2027, 1, 1, tzinfo=dt.UTC), "uses": 1, "times": 1, "per": "day"},
+    **{"guardian_id": UUID(int=1), "guardian_relation_id": UUID(int=2)},
+}
 """In the place of nothing."""
 
 

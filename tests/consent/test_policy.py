@@ -137,7 +137,7 @@ FACTS = st.builds(
     known=st.booleans(),
     relations=st.frozensets(
         st.tuples(
-            st.sampled_from((Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS)),
+            st.sampled_from((Relation.OFFICER, Relation.DELEGATE, Relation.GUARDIAN, Relation.BREAK_GLASS)),
             st.sampled_from((None, CASE, OTHER_CASE)),
         )
     ),

@@ -100,7 +100,7 @@ def some_facts(chance: random.Random, hashes: tuple[bytes, ...]) -> Facts:
         spent=chance.random() < 0.15,
         expires_at=chance.choice((None, NOW, NOW - dt.timedelta(1), NOW + dt.timedelta(1))),
     )
-    held = (Relation.OFFICER, Relation.DELEGATE, Relation.BREAK_GLASS)
+    held = (Relation.OFFICER, Relation.DELEGATE, Relation.GUARDIAN, Relation.BREAK_GLASS)
     return Facts(
         subject_id=SUBJECT,
         known=chance.random() < 0.9,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from town import sample_number
 
 from gov_services.identity.phones import NotAPhoneNumber, parse_phone
-from gov_services.identity.resident_number import NotAResidentNumber, age_on, check_character, parse
+from gov_services.identity.resident_number import NotAResidentNumber, age_on, check_character, has_turned, parse
 from gov_services.kit.errors import LOCALES
 
 pytestmark = pytest.mark.untraced
@@ -158,3 +158,13 @@ def test_any_text_is_a_phone_number_or_is_none(text: str) -> None:
         return
     assert number.startswith("+")
     assert parse_phone(number) == number
+
+
+@given(born=st.dates(dt.date(1900, 1, 1), dt.date(2080, 1, 1)), years=st.integers(1, 20))
+@example(born=dt.date(2012, 2, 29), years=14)
+@example(born=dt.date(2012, 2, 29), years=16)
+@example(born=dt.date(2011, 12, 31), years=14)
+def test_the_day_on_which_one_has_turned_is_the_first_of_that_age(born: dt.date, years: int) -> None:
+    day = has_turned(years, born)
+    assert age_on(born, day) == years
+    assert age_on(born, day - dt.timedelta(days=1)) == years - 1

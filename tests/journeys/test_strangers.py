@@ -82,9 +82,19 @@ VICTIMS: Mapping[str, str] = {
     "RejectRefundInput.refundId": "nothing",
     "WithdrawConsentInput.consentId": "consent",
     "ConsentInput.consentId": "consent",
+    **{
+        f"{name}.forChild": "nothing"
+        for name in (
+            *("GiveConsentInput", "RefuseConsentInput", "WithdrawConsentInput", "ConsentInput"),
+            *("ReceiveConsentRequestInput", "AnswerConsentRequestInput", "ConsentRequestInput"),
+        )
+    },
+    "Query.consentsOfChild.child": "nothing",
+    "Query.requestedConsentsOfChild.child": "nothing",
     "Query.rightRequest.id": "nothing",
     "RightRequestInput.requestId": "nothing",
     "AnswerRightRequestInput.requestId": "nothing",
+    "AnswerRightRequestInput.deceased": "nothing",
     "Query.narrowingReplay.narrowingId": "nothing",
     "ReviewFindingInput.findingId": "nothing",
     "BreachInput.breachId": "nothing",
@@ -339,9 +349,8 @@ def value_of(type_: Any) -> Any:
         }
     if isinstance(type_, GraphQLEnumType):
         return next(iter(type_.values))
-    return {"Boolean": True, "Int": 1, "String": "invented", "DateTime": "2026-03-01T00:00:00Z", "ID": NOTHING}[
-        type_.name
-    ]
+    invented = {"Boolean": True, "Int": 1, "String": "invented", "ID": NOTHING}
+    return {**invented, "DateTime": "2026-03-01T00:00:00Z", "Date": "2026-03-01"}[type_.name]
 
 
 def leaves(value: Any) -> Iterator[Any]:

@@ -29,6 +29,7 @@ from gov_services.crypto.signing import VerifyKeys
 from gov_services.crypto.suites import Suite
 from gov_services.crypto.tokens import verify_statement
 from gov_services.kit.actor import Actor
+from gov_services.privacy.audits import EVERY_OF_MANY_YEARS, MANY_PEOPLE
 from gov_services.privacy.breaches import Grade, report_due_at
 from gov_services.privacy.rights import ACCOUNT_CLOSED_WITHIN_WORKING_DAYS, RightKind, due_at
 
@@ -68,6 +69,33 @@ def test_r20_every_right_has_a_document_and_asks_for_nothing_but_who_one_is() ->
 
 
 SCHEMA_OF_CITIZEN = {field.coordinate for field in SCHEMA if field.coordinate.startswith("Citizen.")}
+
+
+async def test_r21_a_relatives_request_is_held_against_what_the_person_directed(town: Town) -> None:
+    deceased, officer = await town.register(), town.staff("rights-officer")
+    relative = await town.register(name="测试乙", phone="13900000002", number=OTHER_NUMBER)
+    leave = """mutation($i: LeaveDirectiveInput!) { leaveDirective(input: $i) { userErrors { code } } }"""
+    told: Any = {"i": {"kind": "ACCESS", "choice": "FORBIDDEN"}}
+    await town.ask("privacy", leave, told, purpose="data-rights", actor=deceased)
+    make = """mutation($i: MakeRightRequestInput!) { makeRightRequest(input: $i) { request { id } } }"""
+    answer = (
+        """mutation($i: AnswerRightRequestInput!) { answerRightRequest(input: $i) { state userErrors { code } } }"""
+    )
+    take = "mutation { takeRightRequest { request { id } } }"
+    became = []
+    for about in ("ACCESS", "DELETION"):
+        told = {"i": {"kind": "RELATIVE", "about": about, "text": "x"}}
+        made = await town.ask("privacy", make, told, purpose="data-rights", actor=relative)
+        await town.ask("privacy", take, purpose="rights-handling", actor=officer)
+        request_id = made["data"]["makeRightRequest"]["request"]["id"]
+        told = {"i": {"requestId": request_id, "grant": True, "answer": "x", "deceased": str(deceased.id)}}
+        found = await town.ask("privacy", answer, told, purpose="rights-handling", actor=officer)
+        became.append(found["data"]["answerRightRequest"])
+    assert became == [
+        {"state": None, "userErrors": [{"code": "DIRECTED_OTHERWISE"}]},
+        {"state": "GRANTED", "userErrors": []},
+    ]
+    assert "DIRECTED_OTHERWISE" in {entry.code for entry in await town.entries()}
 
 
 async def test_r22_a_refusal_says_why(town: Town) -> None:
@@ -115,6 +143,25 @@ async def test_r25_who_runs_it_reads_no_audit_and_who_audits_reads_no_data(town:
     officers = [purpose for purpose in SEED.purposes.values() if "compliance-officer" in purpose.roles]
     assert officers
     assert not any(set(purpose.grants.values()) & set(SHOWN) for purpose in officers)
+
+
+async def test_r26_people_are_counted_and_an_audit_is_due_from_the_last_one(town: Town) -> None:
+    assert (EVERY_OF_MANY_YEARS, MANY_PEOPLE) == (2, 10_000_000)
+    await town.register()
+    officer = town.staff("compliance-officer", client="compliance")
+    ask = "{ complianceAudits { persons dueOn overdue } }"
+
+    async def standing() -> Any:
+        return (await town.ask("privacy", ask, purpose="log-review", actor=officer))["data"]["complianceAudits"]
+
+    assert await standing() == {"persons": 1, "dueOn": "2029-03-02", "overdue": False}
+    note = """mutation($i: NoteComplianceAuditInput!) { noteComplianceAudit(input: $i) { userErrors { code } } }"""
+    told = {"i": {"doneOn": "2026-03-01", "auditor": "示例审计所", "reportHash": "00" * 32}}
+    await town.ask("privacy", note, told, purpose="log-review", actor=officer)
+    assert (await standing())["dueOn"] == "2029-03-01"
+    town.clock.advance(dt.timedelta(days=366 * 3))
+    assert await town.rooms["privacy"].run_job("compliance-audit-due") == 1
+    assert await town.value("SELECT about FROM privacy.finding") == "compliance-audit:2029-03-01"
 
 
 def test_r27_what_needs_an_assessment_has_one_before_it_is_in_force() -> None:

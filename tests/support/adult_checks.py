@@ -25,7 +25,7 @@ async def change_consent(town: Town, actor: Actor, event: ConsentEvent, *, terms
     now = town.clock.now()
     async with town.database.writing() as session:
         (row,) = await store.standing(
-            session, citizen_ids=[actor.id], purpose=purpose.code, recipient="riverside-bank"
+            session, citizen_ids=[actor.id], purpose=purpose.code, recipient="riverside-bank", now=now
         ) or (None,)
         if row is not None and event is not ConsentEvent.GIVE:
             await ledger.change(session, row, event=event, bundle=bundle, made_by="citizen", now=now)

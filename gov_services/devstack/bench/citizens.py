@@ -118,7 +118,9 @@ async def _at(owner: Database, room: Database, keys: DataKeys, bundle: Bundle) -
 
     async def read_under(citizen_id: UUID) -> object:
         async with room.reading() as session:
-            (row,) = await store.standing(session, citizen_ids=[citizen_id], purpose=PURPOSE, recipient=PARTY)
+            (row,) = await store.standing(
+                session, citizen_ids=[citizen_id], purpose=PURPOSE, recipient=PARTY, now=_CLOCK.now()
+            )
         async with room.writing() as session:
             return await store.take_reading(
                 session,

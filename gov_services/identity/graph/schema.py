@@ -8,17 +8,18 @@ import strawberry
 
 from gov_services.identity.graph.accounts import AccountMutation
 from gov_services.identity.graph.citizens import Citizen, CitizenQuery
+from gov_services.identity.graph.guardians import GuardianMutation, GuardianQuery
 from gov_services.identity.graph.messages import MessageQuery, MessageSubscription
 from gov_services.subgraph.schema import Schema, build_schema
 
 
 @strawberry.type(name="Query", description="Questions.")
-class Query(CitizenQuery, MessageQuery):
+class Query(CitizenQuery, MessageQuery, GuardianQuery):
     """All root fields of the subgraph."""
 
 
 @strawberry.type(name="Mutation", description="Changes: one a document, each with an input and a payload.")
-class Mutation(AccountMutation):
+class Mutation(AccountMutation, GuardianMutation):
     """All changes of the subgraph."""
 
 

@@ -16,6 +16,7 @@ from gov_services.identity.codes import CodeNotRight
 from gov_services.identity.models import CitizenRow
 from gov_services.identity.phones import parse_phone
 from gov_services.identity.ports import IdentityPorts
+from gov_services.identity.service import childhoods
 from gov_services.identity.service.sessions import Tokens, open_session
 from gov_services.kit.actor import Actor, ActorKind
 from gov_services.kit.clock import local_day
@@ -125,6 +126,7 @@ async def register(ctx: WriteContext[IdentityPorts], *, name: str, national_id: 
     ):
         if not await store.list_in_directory(ctx.session, kind=kind, digest=digest, citizen_id=citizen_id, now=ctx.now):
             raise RegistrationNotPossible
+    await childhoods.state(ctx, citizen_id, number.birth_date)
     await ctx.record(
         "citizen.registered",
         subject=citizen_id,
@@ -218,6 +220,7 @@ async def _ask_register(
     digest = number_digest(ctx.ports, number.text)
     if not await store.is_listed(ctx.session, citizen_id=citizen_id, kind=store.RESIDENT_NUMBER, digest=digest):
         raise NotMatched
+    await childhoods.state(ctx, citizen_id, number.birth_date)
     await ctx.record(
         "identity.asked",
         subject=citizen_id,

@@ -17,6 +17,7 @@ from gov_services.identity import resident_number, store
 from gov_services.identity.models import CitizenRow
 from gov_services.identity.phones import parse_phone
 from gov_services.identity.ports import IdentityPorts
+from gov_services.identity.service import childhoods
 from gov_services.identity.service.accounts import SMS_PROVIDER, RegistrationNotPossible, number_digest, phone_digest
 from gov_services.kit.clock import local_day
 from gov_services.kit.errors import NotFound, Refusal, UserError
@@ -65,7 +66,7 @@ async def refer_to_citizen(ctx: ReadContext[IdentityPorts], *, citizen_id: UUID 
     return Known(row, await ctx.entity_disclosure(citizen_id, case_id=ctx.case_id))
 
 
-async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str) -> Known:
+async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str, field: str = "input.nationalId") -> Known:
     """The citizen with a full resident number, for who stands at the counter. Counted against a budget, hit or miss.
 
     Raises NotFound, BudgetExhausted, NotAResidentNumber. What is no number is admitted, counted and logged as well:
@@ -74,7 +75,7 @@ async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str) -> 
     digest = number_digest(ctx.ports, national_id)
     await ctx.disclosures.require_predicate("Citizen.nationalId", sought=digest.hex())
     try:
-        resident_number.parse(national_id, today=local_day(ctx.now), field="input.nationalId")
+        resident_number.parse(national_id, today=local_day(ctx.now), field=field)
     except resident_number.NotAResidentNumber as refused:
         await log_refusal(ctx, refused)
         refused.logged = True
@@ -178,6 +179,7 @@ async def on_citizen_erased(ctx: WriteContext[IdentityPorts], *, event: Event) -
         ctx.session, citizen_id=event.citizen_id, kinds=[store.PHONE, store.RESIDENT_NUMBER]
     )
     await ctx.forget_attestations(event.citizen_id)
+    await childhoods.forget(ctx, event.citizen_id)
     await store.blank_citizen(ctx.session, citizen_id=event.citizen_id, now=ctx.now)
     await store.end_sessions_of(ctx.session, holder_id=event.citizen_id, reason="erased", now=ctx.now)
     await ctx.record("citizen.removed", subject=event.citizen_id, object_ref="citizen")

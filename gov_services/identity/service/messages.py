@@ -69,6 +69,21 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "zh-CN": "您给 ${recipient} 的授权“${purpose}”已到期或由机构终止。",
         "en": "Your consent for ${recipient}, “${purpose}”, has run out or was ended by the agency.",
     },
+    "consent.of-age": {
+        "zh-CN": "您已满十四周岁:监护人代您给 ${recipient} 的授权“${purpose}”已失效,今后由您自己决定是否同意。",
+        "en": "You have turned fourteen: the consent that a guardian gave ${recipient} for you, “${purpose}”, has "
+        "ended. You may decide yourself now.",
+    },
+    "guardian.linked": {
+        "zh-CN": "窗口已凭证件登记一项未满十四周岁儿童的监护关系,监护人可代其决定授权,至其满十四周岁止。"
+        "如有异议请立即联系我们。",
+        "en": "A counter has seen a document and noted a guardian of a child under fourteen, who decides on consents "
+        "for them until they have turned fourteen. If that is wrong, tell us at once.",
+    },
+    "guardian.ended": {
+        "zh-CN": "窗口已终止一项监护关系,监护人代儿童给出的授权随之失效。",
+        "en": "A counter has ended a guardian's relation to a child; what the guardian consented to ends with it.",
+    },
     "erasure.done": {"zh-CN": "您的信息已删除。", "en": "Your data was erased."},
 }
 """By code. A code that is not here is shown as it is, so that no message is lost."""

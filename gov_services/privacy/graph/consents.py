@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated
 from uuid import UUID
@@ -15,7 +16,7 @@ from gov_services.consent.ledger import terms_of
 from gov_services.consent.models import RevisionRow, StandingRow
 from gov_services.consent.terms import Period
 from gov_services.kit.ids import parse_id
-from gov_services.privacy.graph.notices import ConsentTerms, Notice, notice_as_shown, terms_as_shown
+from gov_services.privacy.graph.notices import FOR_CHILD, ConsentTerms, Notice, notice_as_shown, terms_as_shown
 from gov_services.privacy.graph.pages import After, First, page_of, rows_after
 from gov_services.privacy.graph.requests import asked
 from gov_services.privacy.service import consents
@@ -55,7 +56,7 @@ class CitizenReference:
     id: strawberry.ID = strawberry.field(description="Opaque id.")
 
 
-@strawberry.type(description="A consent of the citizen who asks, as it stands.")
+@strawberry.type(description="A consent of the citizen who asks, or of their child, as it stands.")
 class Consent:
     """One purpose, one recipient."""
 
@@ -66,7 +67,10 @@ class Consent:
     scope: list[str] = strawberry.field(description="Coordinates that it covers.")
     revision: int = strawberry.field(description="How often it has changed.")
     revision_hash: str = strawberry.field(description="Hash of the last revision, over all before it.")
-    expires_at: dt.datetime | None = strawberry.field(description="When it ends by itself.")
+    expires_at: dt.datetime | None = strawberry.field(
+        description="When it ends by itself. What a guardian gave ends before, once the child has turned fourteen."
+    )
+    by_guardian: bool = strawberry.field(description="Whether a guardian decided last.")
     terms: ConsentTerms | None = strawberry.field(description="How often it may be read under, and how long kept.")
 
 
@@ -100,6 +104,7 @@ class GiveConsentInput:
     uses: int | None = strawberry.field(default=None, description="Most readings in all; 1 is one-time.")
     times: int | None = strawberry.field(default=None, description="Most readings per period.")
     per: Period | None = strawberry.field(default=None, description="That period.")
+    for_child: strawberry.ID | None = strawberry.field(default=None, description=FOR_CHILD)
 
 
 @strawberry.input(description="A consent to refuse.")
@@ -108,6 +113,7 @@ class RefuseConsentInput:
 
     purpose: str = strawberry.field(description="Code of the purpose.")
     recipient: str = strawberry.field(description="Client that asked for it.")
+    for_child: strawberry.ID | None = strawberry.field(default=None, description=FOR_CHILD)
 
 
 @strawberry.input(description="A consent to hold up, or to let go on.")
@@ -115,6 +121,7 @@ class ConsentInput:
     """Which one."""
 
     consent_id: strawberry.ID = strawberry.field(description="Id of the consent.")
+    for_child: strawberry.ID | None = strawberry.field(default=None, description=FOR_CHILD)
 
 
 @strawberry.input(description="A consent to withdraw.")
@@ -122,6 +129,7 @@ class WithdrawConsentInput:
     """Which one."""
 
     consent_id: strawberry.ID = strawberry.field(description="Id of the consent.")
+    for_child: strawberry.ID | None = strawberry.field(default=None, description=FOR_CHILD)
 
 
 @strawberry.type(description="What became of a consent.")
@@ -130,13 +138,15 @@ class ConsentPayload:
 
     user_errors: list[UserErrorType] = strawberry.field(description="What can be put right.")
     consent_id: strawberry.Private[UUID | None]
+    child: strawberry.Private[str | None]
 
     @strawberry.field(description="The consent as it stands now.")
     async def consent(self, info: strawberry.Info) -> Consent | None:
         """Read after the commit."""
         if self.consent_id is None:
             return None
-        return consent_of(await consents.read_consent(context_of(info), consent_id=self.consent_id))
+        found = await consents.read_consent(context_of(info), consent_id=self.consent_id, child=self.child)
+        return consent_of(found)
 
 
 def consent_of(row: StandingRow) -> Consent:
@@ -150,15 +160,15 @@ def consent_of(row: StandingRow) -> Consent:
         revision=row.number,
         revision_hash=row.head.hex(),
         expires_at=row.expires_at,
+        by_guardian=row.guardian_id is not None,
         terms=terms_as_shown(terms) if (terms := terms_of(row)) else None,
     )
 
 
-def payload_of(outcome: Outcome[RevisionRow], info: strawberry.Info) -> ConsentPayload:
+def payload_of(outcome: Outcome[RevisionRow], info: strawberry.Info, *, child: str | None) -> ConsentPayload:
     """The payload of a ledger use-case."""
-    return ConsentPayload(
-        user_errors=user_errors(outcome, info), consent_id=outcome.result.consent_id if outcome.result else None
-    )
+    consent_id = outcome.result.consent_id if outcome.result else None
+    return ConsentPayload(user_errors=user_errors(outcome, info), consent_id=consent_id, child=child)
 
 
 @strawberry.type
@@ -193,15 +203,19 @@ class ConsentQuery:
     ) -> ConsentConnection:
         """In order of purpose and recipient."""
         size = page_size(first)
-        rows = await consents.list_consents(context_of(info))
-        return page_of(
-            rows_after(rows, after=after, key=_consent_id),
-            size=size,
-            key=_consent_id,
-            node=consent_of,
-            edge=ConsentEdge,
-            connection=ConsentConnection,
-        )
+        return _page(await consents.list_consents(context_of(info)), size=size, after=after)
+
+    @strawberry.field(description="The consents of a child whose guardian asks.")
+    async def consents_of_child(
+        self,
+        info: strawberry.Info,
+        child: Annotated[strawberry.ID, strawberry.argument(description="Id of the child.")],
+        first: First = 20,
+        after: After = None,
+    ) -> ConsentConnection:
+        """In order of purpose and recipient."""
+        size = page_size(first)
+        return _page(await consents.list_consents(context_of(info), child=child), size=size, after=after)
 
     @strawberry.field(description="The citizen who gave the asking party a consent for this very purpose.")
     async def consented_citizen(
@@ -234,8 +248,9 @@ class ConsentMutation:
             scope=input.scope,
             days=input.days,
             terms=asked(input.uses, input.times, input.per),
+            child=input.for_child,
         )
-        return payload_of(outcome, info)
+        return payload_of(outcome, info, child=input.for_child)
 
     @strawberry.mutation(description="Refuse a consent; it is not asked for again.")
     async def refuse_consent(
@@ -245,9 +260,13 @@ class ConsentMutation:
     ) -> ConsentPayload:
         """A refusal costs nothing."""
         outcome = await commit(
-            context_of(info), consents.refuse_consent, purpose=input.purpose, recipient=input.recipient
+            context_of(info),
+            consents.refuse_consent,
+            purpose=input.purpose,
+            recipient=input.recipient,
+            child=input.for_child,
         )
-        return payload_of(outcome, info)
+        return payload_of(outcome, info, child=input.for_child)
 
     @strawberry.mutation(description="Withdraw a consent; it binds the next read.")
     async def withdraw_consent(
@@ -256,8 +275,13 @@ class ConsentMutation:
         input: Annotated[WithdrawConsentInput, strawberry.argument(description="What it takes.")],
     ) -> ConsentPayload:
         """No reason is asked."""
-        outcome = await commit(context_of(info), consents.withdraw_consent, consent_id=parse_id(input.consent_id))
-        return payload_of(outcome, info)
+        outcome = await commit(
+            context_of(info),
+            consents.withdraw_consent,
+            consent_id=parse_id(input.consent_id),
+            child=input.for_child,
+        )
+        return payload_of(outcome, info, child=input.for_child)
 
     @strawberry.mutation(description="Hold a consent up; nothing is read under it until it goes on.")
     async def pause_consent(
@@ -266,8 +290,13 @@ class ConsentMutation:
         input: Annotated[ConsentInput, strawberry.argument(description="What it takes.")],
     ) -> ConsentPayload:
         """Binds the next read, as withdrawing does."""
-        outcome = await commit(context_of(info), consents.pause_consent, consent_id=parse_id(input.consent_id))
-        return payload_of(outcome, info)
+        outcome = await commit(
+            context_of(info),
+            consents.pause_consent,
+            consent_id=parse_id(input.consent_id),
+            child=input.for_child,
+        )
+        return payload_of(outcome, info, child=input.for_child)
 
     @strawberry.mutation(description="Let a paused consent go on, as it was given.")
     async def resume_consent(
@@ -276,8 +305,24 @@ class ConsentMutation:
         input: Annotated[ConsentInput, strawberry.argument(description="What it takes.")],
     ) -> ConsentPayload:
         """Same fields, same terms, same end."""
-        outcome = await commit(context_of(info), consents.resume_consent, consent_id=parse_id(input.consent_id))
-        return payload_of(outcome, info)
+        outcome = await commit(
+            context_of(info),
+            consents.resume_consent,
+            consent_id=parse_id(input.consent_id),
+            child=input.for_child,
+        )
+        return payload_of(outcome, info, child=input.for_child)
+
+
+def _page(rows: Sequence[StandingRow], *, size: int, after: str | None) -> ConsentConnection:
+    return page_of(
+        rows_after(rows, after=after, key=_consent_id),
+        size=size,
+        key=_consent_id,
+        node=consent_of,
+        edge=ConsentEdge,
+        connection=ConsentConnection,
+    )
 
 
 def _consent_id(row: StandingRow) -> UUID:

@@ -9,6 +9,8 @@ from gov_services.consent.terms import Frequency, Period, Terms
 from gov_services.privacy.service.consents import Notice as Told
 from gov_services.subgraph.types import register_enum
 
+FOR_CHILD = "The child under fourteen whose guardian decides; left out for oneself."
+
 register_enum(
     Form,
     name="FieldForm",

@@ -10,7 +10,7 @@ import strawberry
 
 from gov_services.consent.terms import Frequency, Period, Terms
 from gov_services.kit.ids import parse_id
-from gov_services.privacy.graph.notices import ConsentTerms, terms_as_shown
+from gov_services.privacy.graph.notices import FOR_CHILD, ConsentTerms, terms_as_shown
 from gov_services.privacy.lifecycle import RequestState
 from gov_services.privacy.models import ConsentRequestRow
 from gov_services.privacy.service import requests
@@ -70,6 +70,7 @@ class ReceiveConsentRequestInput:
     """As it was scanned."""
 
     code: str = strawberry.field(description="The code that the party shows.")
+    for_child: strawberry.ID | None = strawberry.field(default=None, description=FOR_CHILD)
 
 
 @strawberry.input(description="A request to agree to.")
@@ -83,6 +84,7 @@ class AnswerConsentRequestInput:
     uses: int | None = strawberry.field(default=None, description="For fewer readings than asked; 1 is one-time.")
     times: int | None = strawberry.field(default=None, description="Less often than asked.")
     per: Period | None = strawberry.field(default=None, description="The period of that.")
+    for_child: strawberry.ID | None = strawberry.field(default=None, description=FOR_CHILD)
 
 
 @strawberry.input(description="A request.")
@@ -90,6 +92,7 @@ class ConsentRequestInput:
     """Which one."""
 
     request_id: strawberry.ID = strawberry.field(description="Id of the request.")
+    for_child: strawberry.ID | None = strawberry.field(default=None, description=FOR_CHILD)
 
 
 @strawberry.type(description="What became of a request for consent.")
@@ -99,6 +102,7 @@ class ConsentRequestPayload:
     user_errors: list[UserErrorType] = strawberry.field(description="What can be put right.")
     code: str | None = strawberry.field(description="For the citizen to scan; told once.")
     request_id: strawberry.Private[UUID | None]
+    child: strawberry.Private[str | None] = None
 
     @strawberry.field(description="The request as it stands now.")
     async def request(self, info: strawberry.Info) -> ConsentRequest | None:
@@ -106,7 +110,7 @@ class ConsentRequestPayload:
         if self.request_id is None:
             return None
         ctx = context_of(info)
-        return shown(await requests.read_request(ctx, request_id=self.request_id), ctx)
+        return shown(await requests.read_request(ctx, request_id=self.request_id, child=self.child), ctx)
 
 
 def shown(row: ConsentRequestRow, ctx: ReadContext[object]) -> ConsentRequest:
@@ -130,8 +134,9 @@ def asked(uses: int | None, times: int | None, per: Period | None) -> Asked:
     return Asked(uses, Frequency(times=times, per=per) if times is not None and per is not None else None)
 
 
-def _payload(outcome: Outcome[UUID], info: strawberry.Info) -> ConsentRequestPayload:
-    return ConsentRequestPayload(user_errors=user_errors(outcome, info), code=None, request_id=outcome.result)
+def _payload(outcome: Outcome[UUID], info: strawberry.Info, child: str | None) -> ConsentRequestPayload:
+    errors = user_errors(outcome, info)
+    return ConsentRequestPayload(user_errors=errors, code=None, request_id=outcome.result, child=child)
 
 
 @strawberry.type
@@ -151,6 +156,16 @@ class RequestQuery:
         """Bounded by how many a citizen can have waiting."""
         ctx = context_of(info)
         return [shown(row, ctx) for row in await requests.list_requests(ctx)]
+
+    @strawberry.field(description="What waits for an answer for a child whose guardian asks; fifty at most.")
+    async def requested_consents_of_child(
+        self,
+        info: strawberry.Info,
+        child: Annotated[strawberry.ID, strawberry.argument(description="Id of the child.")],
+    ) -> list[ConsentRequest]:
+        """Oldest first."""
+        ctx = context_of(info)
+        return [shown(row, ctx) for row in await requests.list_requests(ctx, child=child)]
 
 
 @strawberry.type
@@ -188,7 +203,8 @@ class RequestMutation:
         input: Annotated[ReceiveConsentRequestInput, strawberry.argument(description="What it takes.")],
     ) -> ConsentRequestPayload:
         """The first who scans it has it."""
-        return _payload(await commit(context_of(info), requests.receive_request, code=input.code), info)
+        outcome = await commit(context_of(info), requests.receive_request, code=input.code, child=input.for_child)
+        return _payload(outcome, info, input.for_child)
 
     @strawberry.mutation(description="Agree to a request, in whole or in part.")
     async def agree_to_consent_request(
@@ -209,8 +225,9 @@ class RequestMutation:
             scope=input.scope,
             days=input.days,
             terms=asked(input.uses, input.times, input.per),
+            child=input.for_child,
         )
-        return _payload(outcome, info)
+        return _payload(outcome, info, input.for_child)
 
     @strawberry.mutation(description="Refuse a request; the party may not prompt again for a while.")
     async def refuse_consent_request(
@@ -219,8 +236,13 @@ class RequestMutation:
         input: Annotated[ConsentRequestInput, strawberry.argument(description="What it takes.")],
     ) -> ConsentRequestPayload:
         """No reason is asked."""
-        outcome = await commit(context_of(info), requests.answer_with_refusal, request_id=parse_id(input.request_id))
-        return _payload(outcome, info)
+        outcome = await commit(
+            context_of(info),
+            requests.answer_with_refusal,
+            request_id=parse_id(input.request_id),
+            child=input.for_child,
+        )
+        return _payload(outcome, info, input.for_child)
 
     @strawberry.mutation(description="Answer a request later.")
     async def defer_consent_request(
@@ -229,5 +251,7 @@ class RequestMutation:
         input: Annotated[ConsentRequestInput, strawberry.argument(description="What it takes.")],
     ) -> ConsentRequestPayload:
         """It waits on."""
-        outcome = await commit(context_of(info), requests.defer, request_id=parse_id(input.request_id))
-        return _payload(outcome, info)
+        outcome = await commit(
+            context_of(info), requests.defer, request_id=parse_id(input.request_id), child=input.for_child
+        )
+        return _payload(outcome, info, input.for_child)

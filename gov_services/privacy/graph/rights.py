@@ -102,7 +102,10 @@ class MakeRightRequestInput:
     """In one's own words."""
 
     kind: RightKind = strawberry.field(description="What is asked for.")
-    about: str = strawberry.field(default="", description="What it is about; of a complaint the entry's id.")
+    about: str = strawberry.field(
+        default="",
+        description="What it is about: of a complaint the entry's id, of a relative's request a DirectiveKind.",
+    )
     text: str = strawberry.field(description="What is asked for, in words.", directives=[WORDS])
 
 
@@ -121,6 +124,9 @@ class AnswerRightRequestInput:
     grant: bool = strawberry.field(description="Whether it is granted.")
     reason: RefusalReason | None = strawberry.field(default=None, description="Why not, where it is refused.")
     answer: str = strawberry.field(description="The answer, in words.", directives=[WORDS])
+    deceased: strawberry.ID | None = strawberry.field(
+        default=None, description="Of a relative's request: who has died, as found by their number."
+    )
 
 
 @strawberry.input(description="Whether processing is restricted.")
@@ -251,6 +257,7 @@ class RightMutation:
             reason=input.reason,
             grant=input.grant,
             answer=input.answer,
+            deceased=input.deceased,
         )
         state = RightState(outcome.result.state) if outcome.result else None
         return AnswerRightRequestPayload(state=state, user_errors=user_errors(outcome, info))

@@ -6,8 +6,10 @@ from functools import cache
 
 import strawberry
 
+from gov_services.privacy.graph.audits import AuditMutation, AuditQuery
 from gov_services.privacy.graph.breaches import BreachMutation, BreachQuery
 from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
+from gov_services.privacy.graph.directives import DirectiveMutation, DirectiveQuery
 from gov_services.privacy.graph.drafts import DraftMutation, DraftQuery
 from gov_services.privacy.graph.erasure import ErasureMutation
 from gov_services.privacy.graph.findings import FindingMutation, FindingQuery
@@ -20,7 +22,18 @@ from gov_services.subgraph.schema import Schema, build_schema
 
 
 @strawberry.type(name="Query", description="Questions.")
-class Query(ConsentQuery, RequestQuery, HistoryQuery, ReviewQuery, FindingQuery, RightQuery, BreachQuery, DraftQuery):
+class Query(
+    ConsentQuery,
+    RequestQuery,
+    HistoryQuery,
+    ReviewQuery,
+    FindingQuery,
+    RightQuery,
+    DirectiveQuery,
+    BreachQuery,
+    DraftQuery,
+    AuditQuery,
+):
     """All root fields of the subgraph."""
 
 
@@ -32,8 +45,10 @@ class Mutation(
     FindingMutation,
     UseReportMutation,
     RightMutation,
+    DirectiveMutation,
     BreachMutation,
     DraftMutation,
+    AuditMutation,
     ErasureMutation,
 ):
     """All changes of the subgraph."""

@@ -1,4 +1,4 @@
-"""A citizen's consents: the notice, giving, refusing, withdrawing; and what a relying party learns of one."""
+"""A citizen's consents, or their child's: notice, giving, refusing, withdrawing; what a party learns of one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gov_services.consent import ledger
 from gov_services.consent import store as consent_store
 from gov_services.consent.disclosure import ConsentRequired
 from gov_services.consent.disclosures import Subject
+from gov_services.consent.ledger import Guardian
 from gov_services.consent.lifecycle import STANDS, ConsentEvent
 from gov_services.consent.models import RevisionRow, StandingRow
 from gov_services.consent.notices import Items, items_of
@@ -22,7 +23,10 @@ from gov_services.consent.receipts import record_of, sign_receipt
 from gov_services.consent.terms import Frequency, Terms
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.errors import Forbidden, NotFound, UserError
+from gov_services.kit.ids import parse_id
 from gov_services.privacy.ports import PrivacyPorts
+from gov_services.privacy.service import guardians
+from gov_services.privacy.service.guardians import Decider
 from gov_services.subgraph.context import ReadContext, WriteContext
 
 
@@ -92,17 +96,20 @@ async def read_notice(ctx: ReadContext[PrivacyPorts], *, purpose: str) -> Notice
     return Notice(found, items_of(found, ctx.ports.vocabulary, ctx.call.locale))
 
 
-async def list_consents(ctx: ReadContext[PrivacyPorts]) -> Sequence[StandingRow]:
-    """Every consent of the citizen who asks, as it stands."""
-    citizen_id = ctx.citizen_id()
+async def list_consents(ctx: ReadContext[PrivacyPorts], *, child: str | None = None) -> Sequence[StandingRow]:
+    """Every consent of the citizen who asks, or of a child whose guardian they are, as it stands. Raises NotFound."""
+    citizen_id = ctx.citizen_id() if child is None else parse_id(child)
     await ctx.disclosure(citizen_id, object_ref="consents")
+    assert citizen_id is not None
     async with ctx.reading() as session:
         return await consent_store.consents_of(session, citizen_id=citizen_id)
 
 
-async def read_consent(ctx: ReadContext[PrivacyPorts], *, consent_id: UUID | None) -> StandingRow:
-    """One consent of the citizen who asks. Raises NotFound."""
-    for row in await list_consents(ctx):
+async def read_consent(
+    ctx: ReadContext[PrivacyPorts], *, consent_id: UUID | None, child: str | None = None
+) -> StandingRow:
+    """One consent of the citizen who asks, or of their child. Raises NotFound."""
+    for row in await list_consents(ctx, child=child):
         if row.consent_id == consent_id:
             return row
     raise NotFound
@@ -117,9 +124,15 @@ async def give_consent(
     scope: Collection[str] | None,
     days: int,
     terms: Asked,
+    child: str | None = None,
 ) -> RevisionRow:
-    """Consent to a purpose for one recipient, for so many days. Raises NoticeChanged, ScopeTooWide, TermsTooWide."""
+    """Consent to a purpose for one recipient, for so many days; for a child as their guardian.
+
+    Raises NoticeChanged, ScopeTooWide, TermsTooWide; GuardianRequired, NotForChildren, NotFound.
+    """
+    who = await guardians.who_decides(ctx, child)
     granted = for_consent(ctx.bundle, purpose, recipient)
+    await guardians.require_who_may(ctx, who, granted)
     wanted = scope_within(granted, scope)
     bounded = terms_within(granted, terms)
     return await append(
@@ -127,7 +140,9 @@ async def give_consent(
         granted,
         recipient,
         ConsentEvent.GIVE,
-        citizen_id=ctx.citizen_id(),
+        citizen_id=who.citizen_id,
+        made_by=who.made_by,
+        guardian=who.guardian,
         scope=wanted,
         notice_hash=notice_hash,
         expires_at=ctx.now + dt.timedelta(days=min(max(1, days), granted.consent_days)),
@@ -135,28 +150,45 @@ async def give_consent(
     )
 
 
-async def refuse_consent(ctx: WriteContext[PrivacyPorts], *, purpose: str, recipient: str) -> RevisionRow:
-    """Say no to what was requested; it is not asked again."""
+async def refuse_consent(
+    ctx: WriteContext[PrivacyPorts], *, purpose: str, recipient: str, child: str | None = None
+) -> RevisionRow:
+    """Say no to what was requested; it is not asked again. A child may, too."""
+    who = await guardians.who_decides(ctx, child)
     granted = for_consent(ctx.bundle, purpose, recipient)
-    citizen_id = ctx.citizen_id()
     return await append(
-        ctx, granted, recipient, ConsentEvent.REFUSE, citizen_id=citizen_id, notice_hash=granted.notice_hash
+        ctx,
+        granted,
+        recipient,
+        ConsentEvent.REFUSE,
+        citizen_id=who.citizen_id,
+        made_by=who.made_by,
+        guardian=who.guardian,
+        notice_hash=granted.notice_hash,
     )
 
 
-async def withdraw_consent(ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None) -> RevisionRow:
-    """Withdraw a consent: no reason asked, binding on the next read (PIPL 15). Raises NotFound."""
-    return await _change(ctx, consent_id, ConsentEvent.WITHDRAW)
+async def withdraw_consent(
+    ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None, child: str | None = None
+) -> RevisionRow:
+    """Withdraw a consent: no reason asked, binding on the next read (PIPL 15). A child may, too. Raises NotFound."""
+    return await _change(ctx, consent_id, ConsentEvent.WITHDRAW, await guardians.who_decides(ctx, child))
 
 
-async def pause_consent(ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None) -> RevisionRow:
+async def pause_consent(
+    ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None, child: str | None = None
+) -> RevisionRow:
     """Hold a consent up; nothing is read under it until it goes on. Raises NotFound, IllegalConsentChange."""
-    return await _change(ctx, consent_id, ConsentEvent.PAUSE)
+    return await _change(ctx, consent_id, ConsentEvent.PAUSE, await guardians.who_decides(ctx, child))
 
 
-async def resume_consent(ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None) -> RevisionRow:
-    """Let a paused consent go on, exactly as it was given. Raises NotFound, IllegalConsentChange."""
-    return await _change(ctx, consent_id, ConsentEvent.RESUME)
+async def resume_consent(
+    ctx: WriteContext[PrivacyPorts], *, consent_id: UUID | None, child: str | None = None
+) -> RevisionRow:
+    """Let a paused consent go on, exactly as it was given. Raises NotFound, IllegalConsentChange, GuardianRequired."""
+    who = await guardians.who_decides(ctx, child)
+    await guardians.require_who_may(ctx, who)
+    return await _change(ctx, consent_id, ConsentEvent.RESUME, who)
 
 
 async def make_receipt(ctx: ReadContext[PrivacyPorts], *, consent_id: UUID | None) -> str:
@@ -183,12 +215,14 @@ async def make_receipt(ctx: ReadContext[PrivacyPorts], *, consent_id: UUID | Non
     return sign_receipt(ctx.ports.receipt_key, record)
 
 
-async def _change(ctx: WriteContext[PrivacyPorts], consent_id: UUID | None, event: ConsentEvent) -> RevisionRow:
-    standing = await consent_store.consents_of(ctx.session, citizen_id=ctx.citizen_id())
+async def _change(
+    ctx: WriteContext[PrivacyPorts], consent_id: UUID | None, event: ConsentEvent, who: Decider
+) -> RevisionRow:
+    standing = await consent_store.consents_of(ctx.session, citizen_id=who.citizen_id)
     row = next((row for row in standing if row.consent_id == consent_id), None)
     if row is None:
         raise NotFound
-    return await change(ctx, row, event, made_by="citizen")
+    return await change(ctx, row, event, made_by=who.made_by, guardian=who.guardian)
 
 
 async def consented_citizen(ctx: ReadContext[PrivacyPorts], *, reference: UUID | None) -> UUID:
@@ -200,7 +234,9 @@ async def consented_citizen(ctx: ReadContext[PrivacyPorts], *, reference: UUID |
         raise Forbidden
     async with ctx.reading() as session:
         row = (
-            await consent_store.standing_by_id(session, consent_id=reference, recipient=ctx.actor.client_id)
+            await consent_store.standing_by_id(
+                session, consent_id=reference, recipient=ctx.actor.client_id, now=ctx.now
+            )
             if reference is not None
             else None
         )
@@ -268,6 +304,7 @@ async def append(
     expires_at: dt.datetime | None = None,
     terms: Terms | None = None,
     made_by: str = "citizen",
+    guardian: Guardian | None = None,
     tell: bool = True,
 ) -> RevisionRow:
     """A revision of the ledger with its entry in the log, and a message to the citizen unless they are told otherwise.
@@ -287,26 +324,36 @@ async def append(
         now=ctx.now,
         expires_at=expires_at,
         terms=terms,
+        guardian=guardian,
     )
     await _note(ctx, revision, tell=tell)
     return revision
 
 
 async def change(
-    ctx: WriteContext[PrivacyPorts], row: StandingRow, event: ConsentEvent, *, made_by: str, tell: bool = True
+    ctx: WriteContext[PrivacyPorts],
+    row: StandingRow,
+    event: ConsentEvent,
+    *,
+    made_by: str,
+    guardian: Guardian | None = None,
+    tell: bool = True,
 ) -> RevisionRow:
     """The same for a consent that is there, whatever became of its purpose. Raises IllegalConsentChange."""
-    revision = await ledger.change(ctx.session, row, event=event, bundle=ctx.bundle, made_by=made_by, now=ctx.now)
+    revision = await ledger.change(
+        ctx.session, row, event=event, bundle=ctx.bundle, made_by=made_by, now=ctx.now, guardian=guardian
+    )
     await _note(ctx, revision, tell=tell)
     return revision
 
 
 async def _note(ctx: WriteContext[PrivacyPorts], revision: RevisionRow, *, tell: bool) -> None:
     citizen_id = revision.citizen_id
+    under = f":guardian:{revision.guardian_relation_id}" if revision.made_by == guardians.MADE_BY else ""
     await ctx.record(
         f"consent.{revision.state}",
         subject=citizen_id,
-        object_ref=f"consent:{revision.consent_id}:{revision.hash.hex()}",
+        object_ref=f"consent:{revision.consent_id}:{revision.hash.hex()}{under}",
         recipient=f"client:{revision.recipient}",
         disclosed=dict.fromkeys(revision.scope, "CONSENTED"),
     )

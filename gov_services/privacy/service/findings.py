@@ -9,6 +9,7 @@ from uuid import UUID
 
 from gov_services.audit import odd, usage
 from gov_services.audit.entry import Entry, EntryKind
+from gov_services.consent import guardian_store
 from gov_services.consent import store as consent_store
 from gov_services.consent.lifecycle import STANDS
 from gov_services.consent.purposes import DISCLOSING, Basis, Bundle, Relation
@@ -246,6 +247,12 @@ async def _consented(ctx: WriteContext[PrivacyPorts], entry: Entry, given: Mappi
         return False
     revision, following = chain[0], chain[1] if len(chain) > 1 else None
     covered = dict(zip(revision.scope, revision.forms, strict=True))
+    if revision.guardian_relation_id is not None:
+        ended = await guardian_store.end_of_relation(
+            ctx.session, citizen_id=revision.citizen_id, relation_id=revision.guardian_relation_id
+        )
+        if ended is None or ended + AT_ONCE < entry.at:
+            return False
     return (
         (revision.purpose, revision.recipient) == (entry.purpose, entry.client)
         and revision.state in STANDS

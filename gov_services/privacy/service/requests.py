@@ -21,12 +21,13 @@ from gov_services.consent.policy import admit
 from gov_services.consent.terms import Frequency, Period, Terms
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.errors import Forbidden, NotFound, UserError
-from gov_services.kit.ids import new_id
+from gov_services.kit.ids import new_id, parse_id
 from gov_services.privacy import store
 from gov_services.privacy.lifecycle import RequestState
 from gov_services.privacy.models import ConsentRequestRow
 from gov_services.privacy.ports import PrivacyPorts
-from gov_services.privacy.service import consents
+from gov_services.privacy.service import consents, guardians
+from gov_services.privacy.service.guardians import Decider
 from gov_services.subgraph.context import ReadContext, WriteContext
 
 CODE_LASTS = dt.timedelta(minutes=15)
@@ -117,9 +118,12 @@ async def open_request(
     return Opened(row.request_id, code)
 
 
-async def receive_request(ctx: WriteContext[PrivacyPorts], *, code: str) -> UUID:
-    """A citizen has scanned the code of a request: it is theirs to answer now. Raises RequestUnknown."""
-    citizen_id = ctx.citizen_id()
+async def receive_request(ctx: WriteContext[PrivacyPorts], *, code: str, child: str | None = None) -> UUID:
+    """A citizen has scanned the code of a request, or a guardian for a child: it is theirs to answer now.
+
+    Raises RequestUnknown, NotFound.
+    """
+    citizen_id = (await guardians.who_decides(ctx, child)).citizen_id
     row = await store.request_by_code(ctx.session, digest=_digest(code))
     taken = row is not None and row.citizen_id not in (None, citizen_id)
     if row is None or taken or row.until <= ctx.now or row.state not in (RequestState.OPEN, RequestState.RECEIVED):
@@ -131,18 +135,22 @@ async def receive_request(ctx: WriteContext[PrivacyPorts], *, code: str) -> UUID
     return row.request_id
 
 
-async def defer(ctx: WriteContext[PrivacyPorts], *, request_id: UUID | None) -> UUID:
+async def defer(ctx: WriteContext[PrivacyPorts], *, request_id: UUID | None, child: str | None = None) -> UUID:
     """Answer later: the request stays. Raises NotFound."""
-    row = await _answerable(ctx, request_id)
-    await _note_answer(ctx, row, ConsentEvent.DEFER, "consent-request.deferred")
+    who = await guardians.who_decides(ctx, child)
+    row = await _answerable(ctx, request_id, who)
+    await _note_answer(ctx, row, who, ConsentEvent.DEFER, "consent-request.deferred")
     return row.request_id
 
 
-async def answer_with_refusal(ctx: WriteContext[PrivacyPorts], *, request_id: UUID | None) -> UUID:
+async def answer_with_refusal(
+    ctx: WriteContext[PrivacyPorts], *, request_id: UUID | None, child: str | None = None
+) -> UUID:
     """Say no. The party learns that, and may not prompt again for COOL_DOWN. Raises NotFound."""
-    row = await _answerable(ctx, request_id)
+    who = await guardians.who_decides(ctx, child)
+    row = await _answerable(ctx, request_id, who)
     row.state = RequestState.REFUSED.value
-    await _note_answer(ctx, row, ConsentEvent.REFUSE, "consent-request.refused")
+    await _note_answer(ctx, row, who, ConsentEvent.REFUSE, "consent-request.refused")
     return row.request_id
 
 
@@ -154,9 +162,10 @@ async def answer_with_consent(
     scope: Collection[str] | None,
     days: int | None,
     terms: consents.Asked,
+    child: str | None = None,
 ) -> UUID:
     """Agree to a request, in whole or in part; returns the request. Raises NotFound, BeyondRequest and others."""
-    row = await _answerable(ctx, request_id)
+    row = await _answerable(ctx, request_id, await guardians.who_decides(ctx, child))
     asked = Terms(keep_days=row.keep_days, uses=row.uses, frequency=_frequency(row))
     wanted = frozenset(row.scope) if scope is None else frozenset(scope)
     offered = consents.narrowed(asked, terms)
@@ -171,28 +180,35 @@ async def answer_with_consent(
         scope=wanted,
         days=lasts,
         terms=consents.Asked(offered.uses, offered.frequency),
+        child=child,
     )
     row.state, row.consent_id = RequestState.GIVEN.value, revision.consent_id
     return row.request_id
 
 
-async def list_requests(ctx: ReadContext[PrivacyPorts]) -> Sequence[ConsentRequestRow]:
-    """What waits for the answer of the citizen who asks."""
-    citizen_id = ctx.citizen_id()
+async def list_requests(ctx: ReadContext[PrivacyPorts], *, child: str | None = None) -> Sequence[ConsentRequestRow]:
+    """What waits for the answer of the citizen who asks, or for theirs as guardian of a child. Raises NotFound."""
+    citizen_id = ctx.citizen_id() if child is None else parse_id(child)
     await ctx.disclosure(citizen_id, object_ref="consent-requests")
+    assert citizen_id is not None
     async with ctx.reading() as session:
         return await store.requests_of(session, citizen_id=citizen_id, now=ctx.now)
 
 
-async def read_request(ctx: ReadContext[PrivacyPorts], *, request_id: UUID | None) -> ConsentRequestRow:
-    """A request, for the party that made it or the citizen who has it. Raises NotFound for any other."""
+async def read_request(
+    ctx: ReadContext[PrivacyPorts], *, request_id: UUID | None, child: str | None = None
+) -> ConsentRequestRow:
+    """A request, for the party that made it, the citizen who has it, or their guardian. Raises NotFound for others."""
+    if child is not None:
+        await ctx.disclosure(parse_id(child), object_ref="consent-requests")
     async with ctx.reading() as session:
         admit(await ctx.services.discloser.bundles.current(session), ctx.call)
         row = await store.request(session, request_id=request_id) if request_id else None
     if row is None:
         raise NotFound
     party = ctx.actor.kind is ActorKind.CLIENT and row.recipient == ctx.actor.client_id
-    own = ctx.actor.kind is ActorKind.CITIZEN and row.citizen_id == ctx.actor.id and not row.silent
+    whose = ctx.actor.id if child is None else parse_id(child)
+    own = ctx.actor.kind is ActorKind.CITIZEN and row.citizen_id == whose and not row.silent
     if not (party or own):
         raise NotFound
     return row
@@ -218,7 +234,9 @@ async def _whom(ctx: WriteContext[PrivacyPorts], *, purpose: str, reference: UUI
     """The consent that the party was given before, for the very purpose that it asks for again."""
     if reference is None:
         return None
-    row = await consent_store.standing_by_id(ctx.session, consent_id=reference, recipient=ctx.actor.client_id)
+    row = await consent_store.standing_by_id(
+        ctx.session, consent_id=reference, recipient=ctx.actor.client_id, now=ctx.now
+    )
     return row if row is not None and row.purpose == purpose else None
 
 
@@ -253,18 +271,24 @@ async def _note_request(ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow,
 
 
 async def _note_answer(
-    ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow, event: ConsentEvent, action: str
+    ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow, who: Decider, event: ConsentEvent, action: str
 ) -> None:
     """Note an answer in the ledger; a consent that stands goes on: what was put off or refused is another one."""
-    citizen_id = ctx.citizen_id()
-    standing = await _standing(ctx, row, citizen_id)
+    standing = await _standing(ctx, row, who.citizen_id)
     if (ConsentState(standing.state) if standing else None, event) in TRANSITIONS:
         granted = consents.for_consent(ctx.bundle, row.purpose, row.recipient)
         await consents.append(
-            ctx, granted, row.recipient, event, notice_hash=granted.notice_hash, citizen_id=citizen_id
+            ctx,
+            granted,
+            row.recipient,
+            event,
+            notice_hash=granted.notice_hash,
+            citizen_id=who.citizen_id,
+            made_by=who.made_by,
+            guardian=who.guardian,
         )
     else:
-        await ctx.record(action, subject=citizen_id, object_ref=f"consent-request:{row.request_id}")
+        await ctx.record(action, subject=who.citizen_id, object_ref=f"consent-request:{row.request_id}")
 
 
 async def _standing(ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow, citizen_id: UUID) -> StandingRow | None:
@@ -273,10 +297,9 @@ async def _standing(ctx: WriteContext[PrivacyPorts], row: ConsentRequestRow, cit
     )
 
 
-async def _answerable(ctx: WriteContext[PrivacyPorts], request_id: UUID | None) -> ConsentRequestRow:
-    citizen_id = ctx.citizen_id()
+async def _answerable(ctx: WriteContext[PrivacyPorts], request_id: UUID | None, who: Decider) -> ConsentRequestRow:
     row = await store.request_for_update(ctx.session, request_id=request_id) if request_id else None
     waits = row is not None and row.state == RequestState.RECEIVED and row.until > ctx.now
-    if row is None or not waits or row.citizen_id != citizen_id or row.silent:
+    if row is None or not waits or row.citizen_id != who.citizen_id or row.silent:
         raise NotFound
     return row

@@ -19,7 +19,7 @@ from gov_services.privacy.findings import FindingKind
 from gov_services.privacy.models import RIGHT_ANSWER, RIGHT_TEXT, RightRequestRow
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.rights import RefusalReason, RightKind, RightState, due_at, require_edge
-from gov_services.privacy.service import findings
+from gov_services.privacy.service import directives, findings
 from gov_services.subgraph.context import ReadContext, WriteContext
 from gov_services.subgraph.unit_of_work import commit
 
@@ -67,9 +67,11 @@ class NothingWaits(UserError):
 
 
 async def make_request(ctx: WriteContext[PrivacyPorts], *, kind: RightKind, about: str, text: str) -> RightRequestRow:
-    """Ask for something under one's rights. Raises NotSaid, TooManyRequests, NotFound."""
+    """Ask for something under one's rights. Raises NotSaid, TooManyRequests, NotFound, RelativeAsksForWhat."""
     citizen_id = ctx.citizen_id()
     _require_said(text, field="input.text")
+    if kind is RightKind.RELATIVE:
+        directives.require_kind(about)
     if await store.count_open_rights(ctx.session, citizen_id=citizen_id) >= MOST_OPEN:
         raise TooManyRequests
     entry = await _own_entry(ctx, citizen_id, about) if kind is RightKind.COMPLAINT else None
@@ -123,9 +125,19 @@ async def take_next(ctx: WriteContext[PrivacyPorts]) -> RightRequestRow:
 
 
 async def answer_request(
-    ctx: WriteContext[PrivacyPorts], *, request_id: UUID | None, reason: RefusalReason | None, grant: bool, answer: str
+    ctx: WriteContext[PrivacyPorts],
+    *,
+    request_id: UUID | None,
+    reason: RefusalReason | None,
+    grant: bool,
+    answer: str,
+    deceased: str | None = None,
 ) -> RightRequestRow:
-    """Answer a request that one has taken; they are told. Raises NotFound, RightNotOpen, ReasonNeeded, NotSaid."""
+    """Answer a request that one has taken; they are told. Raises NotFound, RightNotOpen, ReasonNeeded, NotSaid.
+
+    A relative's is granted only where it is said whose data it is about (`deceased`), and that person did not direct
+    otherwise: raises DeceasedNeeded, DirectedOtherwise.
+    """
     row = await _locked(ctx, request_id)
     if row.taken_by != ctx.staff_id():
         raise NotFound
@@ -134,6 +146,8 @@ async def answer_request(
     if grant != (reason is None):
         raise ReasonNeeded(field="input.reason")
     _require_said(answer, field="input.answer")
+    if RightKind(row.kind) is RightKind.RELATIVE:
+        await directives.judge(ctx, row, deceased=deceased, grant=grant, reason=reason)
     sealer = await ctx.sealer(row.citizen_id)
     row.answer = sealer.seal(RIGHT_ANSWER, row_id=row.request_id, value=answer)
     row.reason, row.answered_at, row.state = (reason.value if reason else None), ctx.now, state.value

@@ -1,4 +1,4 @@
-"""What ends by itself: consents that have run out or lost their ground, and requests that nobody answered."""
+"""What ends by itself: consents that have run out, lost their ground or guardian, and requests that nobody answered."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gov_services.audit import odd
+from gov_services.consent import guardian_store
 from gov_services.consent import store as consent_store
 from gov_services.consent.lifecycle import ConsentEvent, ConsentState
 from gov_services.consent.models import StandingRow
@@ -27,8 +28,10 @@ async def end_consents(ctx: ReadContext[Any]) -> int:
     async with ctx.reading() as session:
         bundle = await ctx.services.discloser.bundles.current(session)
         over = await consent_store.over(session, now=ctx.now, limit=1)
+        left = await guardian_store.without_guardian(session, now=ctx.now, limit=1)
         checked = await store.watermark(session, job=END)
     ended = await commit_in_batches(ctx, _expire, batch=BATCH) if over else 0
+    ended += await commit_in_batches(ctx, _end_guardians, batch=BATCH) if left else 0
     # Only another bundle takes a consent's ground away, so that all consents are looked at once a bundle.
     return ended + (await commit_in_batches(ctx, _revoke, batch=BATCH) if checked != bundle.version else 0)
 
@@ -55,6 +58,17 @@ async def _expire(ctx: WriteContext[PrivacyPorts]) -> int:
     return await _end(ctx, rows, ConsentEvent.EXPIRE)
 
 
+async def _end_guardians(ctx: WriteContext[PrivacyPorts]) -> int:
+    """Those that a guardian gave who may give them no more: the child has turned fourteen, or the relation ended."""
+    rows = await guardian_store.without_guardian(ctx.session, now=ctx.now, limit=BATCH)
+    for row, of_age in rows:
+        event = ConsentEvent.EXPIRE if of_age else ConsentEvent.REVOKE
+        await consents.change(ctx, row, event, made_by="system", tell=False)
+        await _tell_of_end(ctx, row, "consent.of-age" if of_age else "consent.ended")
+    await ctx.record("consents.without-guardian", subject=None, object_ref=f"count:{len(rows)}")
+    return len(rows)
+
+
 async def _revoke(ctx: WriteContext[PrivacyPorts]) -> int:
     """Those for a purpose or a recipient that the bundle in force has no more."""
     await store.watermark_for_update(ctx.session, job=END)
@@ -67,10 +81,14 @@ async def _revoke(ctx: WriteContext[PrivacyPorts]) -> int:
 async def _end(ctx: WriteContext[PrivacyPorts], rows: Sequence[StandingRow], event: ConsentEvent) -> int:
     for row in rows:
         await consents.change(ctx, row, event, made_by="system", tell=False)
-        params = {"recipient": row.recipient, "purpose": row.purpose}
-        await ctx.publish("message.requested", subject=row.citizen_id, body={"code": "consent.ended", "params": params})
+        await _tell_of_end(ctx, row, "consent.ended")
     await ctx.record(f"consents.{event.value}", subject=None, object_ref=f"count:{len(rows)}")
     return len(rows)
+
+
+async def _tell_of_end(ctx: WriteContext[PrivacyPorts], row: StandingRow, code: str) -> None:
+    params = {"recipient": row.recipient, "purpose": row.purpose}
+    await ctx.publish("message.requested", subject=row.citizen_id, body={"code": code, "params": params})
 
 
 async def _lapse(ctx: WriteContext[PrivacyPorts]) -> int:
