@@ -285,6 +285,7 @@ async def test_a_client_tells_what_it_showed_of_what_it_opened_and_of_nothing_el
     request = opened[-1].request
     assert await note(request, "Citizen.name") == "NOT_FOUND"
     assert await note("another", ADULT) == "NOT_FOUND"
+    assert await note("\x00", ADULT) == "NOT_FOUND", "which PostgreSQL's text does not hold"
     assert await note(request, ADULT, actor=town.party("night-market")) == "NOT_FOUND"
     assert await note(request, ADULT, "Citizen.name") == 1
     await town.integrate()

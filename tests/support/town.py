@@ -158,7 +158,7 @@ class Town:
             {"input": {"name": name, "nationalId": number or sample_number(), "phone": phone, "address": address}},
             purpose="registration",
         )
-        assert answer == {"data": {"register": {"registered": True, "userErrors": []}}}
+        assert answer == {"data": {"register": {"registered": True, "userErrors": []}}}, answer
         citizen_id = await self.value("SELECT citizen_id FROM identity.citizen ORDER BY 1 DESC LIMIT 1")
         await self.settle()
         if assurance >= MATCHED:

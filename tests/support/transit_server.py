@@ -1,7 +1,8 @@
 """A transit engine on loopback that really encrypts, with the paths, answers and errors that Vault documents. No test.
 
-Checked against https://developer.hashicorp.com/vault/api-docs/secret/transit and its errors ({"errors": […]}): an
-unknown key is 404 on read and 400 on decrypt, a wrong tag 400, a version below the minimum 400, a bad token 403.
+After https://developer.hashicorp.com/vault/api-docs/secret/transit and what its client expects; no running Vault was
+asked. Errors are {"errors": […]}: an unknown key is 404 on read and 400 on decrypt, a wrong tag 400, a version below
+the minimum 400, a bad token 403.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from gov_services.kit.ids import parse_id
 from gov_services.privacy.service import evidence
 from gov_services.subgraph.types import UserErrorType, context_of, user_errors
 from gov_services.subgraph.unit_of_work import commit
@@ -41,6 +42,9 @@ class UseReportMutation:
     ) -> NoteFieldUsePayload:
         """In the log, as any evidence."""
         outcome = await commit(
-            context_of(info), evidence.note_use, request=input.request_id, shown=dict.fromkeys(input.coordinates)
+            context_of(info),
+            evidence.note_use,
+            request=parse_id(input.request_id),
+            shown=dict.fromkeys(input.coordinates),
         )
         return NoteFieldUsePayload(noted=outcome.result or 0, user_errors=user_errors(outcome, info))

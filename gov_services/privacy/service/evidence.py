@@ -173,12 +173,15 @@ async def _tail(session: ReadSession) -> dict[Key, Counts]:
     return found
 
 
-async def note_use(ctx: WriteContext[PrivacyPorts], *, request: str, shown: Mapping[str, None]) -> int:
+async def note_use(ctx: WriteContext[PrivacyPorts], *, request: UUID | None, shown: Mapping[str, None]) -> int:
     """A client tells which of the fields that it opened in a request it showed to a person, or worked with.
 
     What was not opened there is not counted. Raises NotFound where nothing was opened in that request.
     """
-    rows = await usage.uses_in_request(ctx.session, request=request, actor=ctx.actor.ref, since=ctx.now - TELL_WITHIN)
+    if request is None:
+        raise NotFound
+    since = ctx.now - TELL_WITHIN
+    rows = await usage.uses_in_request(ctx.session, request=str(request), actor=ctx.actor.ref, since=since)
     noted = 0
     for row in rows:
         entry = usage.parsed(row.body)
