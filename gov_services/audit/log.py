@@ -160,6 +160,7 @@ class AuditLog:
     async def record_change(self, session: Session, entry: Entry) -> None:
         """Leave the entry of a change in the change's own transaction, which rolls back on AuditUnavailable."""
         placed = _unnumbered(entry, self.room)
+        await session.flush()  # what the change itself fails of is not the log's
         try:
             appender = self._lanes[0].appender
             await appender.open()

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from gov_services.kit.errors import DatabaseUnavailable, ServiceError
+from gov_services.kit.errors import DatabaseUnavailable, ServiceError, TextNotStorable
 
 ReadSession = NewType("ReadSession", AsyncSession)
 """A session in a read-only transaction: enough for every query."""
@@ -113,15 +113,29 @@ def _replace_closed(connection: Any, _record: Any, _proxy: Any) -> None:
 
 @contextlib.contextmanager
 def unavailable_when_away() -> Iterator[None]:
-    """Turn what asyncpg, SQLAlchemy and the socket raise while PostgreSQL is away into DatabaseUnavailable."""
+    """Turn what is raised while PostgreSQL is away into DatabaseUnavailable, and of unstorable text TextNotStorable."""
     try:
         yield
     except (OSError, PoolTimeout) as away:
         raise DatabaseUnavailable from away
     except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if _is_text_not_storable(error):  # first: asyncpg's DataError is an InterfaceError, which else means away
+            raise TextNotStorable from error
         if is_away(error):
             raise DatabaseUnavailable from error
         raise
+
+
+def _is_text_not_storable(error: BaseException) -> bool:
+    """Whether a value was text that no text column holds: told here once, as every input of text could bring it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(
+            cause, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError | UnicodeEncodeError
+        ):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def is_away(error: BaseException) -> bool:

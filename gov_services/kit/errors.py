@@ -86,6 +86,16 @@ class AssuranceTooLow(Refusal):
     }
 
 
+class TextNotStorable(UserError):
+    """A text holds NUL or half a surrogate pair, which PostgreSQL's text does not hold."""
+
+    code = "TEXT_NOT_STORABLE"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "文本中含有无法保存的字符,请删除后重试。",
+        "en": "The text holds a character that cannot be kept. Please take it out and try again.",
+    }
+
+
 class DatabaseUnavailable(Unavailable):
     """PostgreSQL does not answer."""
 

@@ -31,7 +31,9 @@ async def audits(town: Town) -> Any:
 async def note(town: Town, **changes: Any) -> Any:
     officer = town.staff("compliance-officer", client="compliance")
     told = {"i": {"doneOn": "2026-03-01", "auditor": "示例审计所", "reportHash": HASH, **changes}}
-    return (await town.ask("privacy", NOTE, told, purpose="log-review", actor=officer))["data"]["a"]
+    answer = await town.ask("privacy", NOTE, told, purpose="log-review", actor=officer)
+    assert "errors" not in answer, answer
+    return answer["data"]["a"]
 
 
 @pytest.mark.parametrize(("persons", "years"), [(1, 3), (MANY_PEOPLE, 3), (MANY_PEOPLE + 1, 2)])
@@ -105,6 +107,14 @@ async def test_an_audit_is_noted_with_all_its_parts(town: Town, changes: dict[st
         "userErrors": [{"code": "AUDIT_NOT_COMPLETE", "field": field}],
     }
     assert await town.rows("SELECT 1 FROM privacy.compliance_audit") == []
+
+
+@pytest.mark.parametrize("letter", ["\x00", "\ud800"], ids=["NUL", "half-a-pair"])
+async def test_what_no_text_column_holds_can_be_put_right(town: Town, letter: str) -> None:
+    told = await note(town, auditor=f"示例{letter}审计所")
+    assert told == {"audits": None, "userErrors": [{"code": "TEXT_NOT_STORABLE", "field": None}]}
+    await town.integrate()
+    assert [entry.code for entry in await town.entries() if entry.outcome == "refused"] == ["TEXT_NOT_STORABLE"]
 
 
 async def test_nobody_but_a_compliance_officer_asks_or_notes(town: Town) -> None:
