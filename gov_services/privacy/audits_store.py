@@ -23,8 +23,7 @@ async def persons(session: ReadSession, *, now: dt.datetime) -> tuple[int, dt.da
 
 async def last_audit(session: ReadSession) -> ComplianceAuditRow | None:
     """The audit that was done last."""
-    query = select(ComplianceAuditRow).order_by(ComplianceAuditRow.done_on.desc(), ComplianceAuditRow.audit_id.desc())
-    return (await session.execute(query.limit(1))).scalar_one_or_none()
+    return next(iter(await audits(session, limit=1)), None)
 
 
 async def audits(session: ReadSession, *, limit: int) -> Sequence[ComplianceAuditRow]:

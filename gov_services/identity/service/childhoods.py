@@ -18,7 +18,7 @@ FOURTEEN = 14
 
 
 def ends_at(born: dt.date) -> dt.datetime:
-    """When a childhood is over: when the day of the fourteenth birthday is, where the city is."""
+    """When a childhood is over: at the end of the day of the fourteenth birthday, where the city is."""
     return start_of_day(has_turned(FOURTEEN, born))
 
 
