@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-all test-differential conformance check lock
+.PHONY: help demo serve test test-all test-differential conformance conformance-apis check lock
 
 # The first Python on PATH that is new enough; PYTHON=… chooses another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -35,6 +35,11 @@ test-differential: .venv/.test ## 2,000 random queries, answered by the engine a
 conformance: .venv/.test ## published vectors, of which VECTORS=… names the folder
 	@test -n "$(VECTORS)" || { echo "make conformance VECTORS=<folder of published vectors>" >&2; exit 1; }
 	@VECTORS="$(abspath $(VECTORS))" $(BIN)/pytest -q -rP tests/conformance
+
+conformance-apis: .venv/.test ## others' API specifications: BB_CONSENT=… and USAGE=… name checkouts of them
+	@test -n "$(BB_CONSENT)$(USAGE)" || { echo "make conformance-apis BB_CONSENT=<checkout> USAGE=<checkout>" >&2; exit 1; }
+	@BB_CONSENT="$(if $(BB_CONSENT),$(abspath $(BB_CONSENT)))" USAGE="$(if $(USAGE),$(abspath $(USAGE)))" \
+		$(BIN)/pytest -q -rP tests/conformance/test_apis.py
 
 check: .venv/.check ## style, types, layers: what must hold before a commit
 	@$(BIN)/ruff check .

@@ -54,6 +54,7 @@ PUBLIC_PATHS: Mapping[str, str] = {
     "/.well-known/consent-receipt-keys.json": "privacy",
     "/v2/": "privacy",
     "/fhir/": "privacy",
+    "/consent-bb/": "privacy",
     "/log/": "log",
 }
 """What is routed from outside, and to which deployable; a path that ends with a slash stands for all below it."""

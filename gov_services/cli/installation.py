@@ -17,10 +17,11 @@ from gov_services.consent import bundles, store
 from gov_services.consent.purposes import Bundle
 from gov_services.crypto.signing import SigningKey
 from gov_services.kit.clock import Clock
-from gov_services.kit.database import Database, ReadSession, create_engine
+from gov_services.kit.database import Database, ReadSession, Session, create_engine
 from gov_services.kit.ids import new_id
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
+from gov_services.privacy.consent_bb import policies
 from gov_services.subgraph.composition import load_manifest
 
 PURPOSE = "log-upkeep"
@@ -71,6 +72,7 @@ async def publish_seed(settings: Settings, *, clock: Clock, seed: Bundle | None 
         opened(settings, settings.room_database_url("privacy")) as (database, log),
         database.writing() as session,
     ):
+        await _publish_policy(session, log, clock)
         if await store.newest_bundle_version(session) is not None:
             return False
         await bundles.publish(
@@ -87,6 +89,14 @@ async def publish_seed(settings: Settings, *, clock: Clock, seed: Bundle | None 
         )
         await log.record_change(session, entry)
     return True
+
+
+async def _publish_policy(session: Session, log: AuditLog, clock: Clock) -> None:
+    """Publish the city's own policy, where there is none yet."""
+    row = await policies.first(session, now=clock.now())
+    if row is not None:
+        name = f"policy:{row.number}:{row.hash.hex()}"
+        await log.record_change(session, upkeep_entry(clock, EntryKind.CHANGE, "policy.created", name))
 
 
 async def log_manifest(settings: Settings, manifest: Manifest, *, clock: Clock) -> None:

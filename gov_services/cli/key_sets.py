@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gov_services.crypto.keys import ROOTS, DataClass, KeyRefused
 
+WEBHOOKS = "webhook"
+"""The root that only privacy holds."""
 SLASH = "__"
 """Stands for `/` in the flat names of an exported set: a Kubernetes Secret knows no folders."""
 
@@ -33,7 +35,7 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
     "identity": (
         *_ROOM,
         *_keks("identity", *DataClass),
-        *(f"{root}/*.key" for root in ROOTS),
+        *(f"{root}/*.key" for root in ROOTS if root != WEBHOOKS),
         "signing/access-token/*.pem",
         "signing/writer-identity/*.pem",
         "db/identity",
@@ -66,6 +68,7 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
         *_keks("privacy", DataClass.AUDIT),
         "signing/bundle/*.pem",
         "signing/consent-receipt/*",
+        f"{WEBHOOKS}/*.key",
         "signing/log/*.pub",
         "signing/writer-*/*.pub",
         "signing/writer-privacy/*.pem",

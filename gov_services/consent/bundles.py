@@ -50,19 +50,26 @@ class Bundles:
         if version is None:
             raise NoBundle
         if self._verified is None or self._verified.version != version:
-            row = await store.bundle(session, version=version)
-            bundle = parse_bundle(row.body)
-            self._keys.verify(row.key_id, signed_text(bundle), row.signature)
-            # The signature is over the version in the body: an old bundle laid down under a newer number is genuine,
-            # and would give back what was taken away since.
-            if bundle.version != row.version:
-                _log.critical("a bundle stands under another's number", signed=bundle.version, stands=row.version)
-                raise BundleRefused
+            bundle = self._open(await store.bundle(session, version=version))
             if self._verified is not None and bundle.version < self._verified.version:
                 _log.critical("the bundle went back", seen=self._verified.version, stands=bundle.version)
                 raise BundleRefused
             self._verified = bundle
         return self._verified
+
+    async def since(self, session: ReadSession, version: int) -> list[tuple[Bundle, BundleRow]]:
+        """Every bundle after that version, oldest first, each with what is kept of it. Raises as `current` does."""
+        return [(self._open(row), row) for row in await store.bundles_since(session, version=version)]
+
+    def _open(self, row: BundleRow) -> Bundle:
+        bundle = parse_bundle(row.body)
+        self._keys.verify(row.key_id, signed_text(bundle), row.signature)
+        # The signature is over the version in the body: an old bundle laid down under a newer number is genuine, and
+        # would give back what was taken away since.
+        if bundle.version != row.version:
+            _log.critical("a bundle stands under another's number", signed=bundle.version, stands=row.version)
+            raise BundleRefused
+        return bundle
 
 
 async def granted_since(session: ReadSession, bundle: Bundle) -> dict[str, dict[str, dt.datetime]]:

@@ -114,6 +114,7 @@ class StandingRow(Base):
     __tablename__ = "standing"
     __table_args__ = (
         Index("ix_standing_consent_id", "consent_id"),
+        Index("ix_standing_recipient", "recipient", "consent_id"),
         Index("ix_standing_expires_at", "expires_at", postgresql_where="state IN ('given', 'renewed', 'paused')"),
         Index(
             "ix_standing_uses",

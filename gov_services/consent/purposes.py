@@ -169,7 +169,7 @@ class Purpose:
     """What a consent is pinned to: the notice in all languages, with all that it must say (PIPL 17, 23, 30)."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "notice_hash", _hash_of_notice(self))
+        object.__setattr__(self, "notice_hash", sha256(notice_text(self)))
 
     def has_ended(self, now: dt.datetime) -> bool:
         """Whether its last day is over, where the city is."""
@@ -207,25 +207,24 @@ class Purpose:
         return Terms(keep_days=self.retention_days, uses=self.uses or None, frequency=frequency)
 
 
-def _hash_of_notice(purpose: Purpose) -> bytes:
-    return sha256(
-        canonical_json(
-            {
-                "v": "gov-notice/2",
-                "purpose": purpose.code,
-                "title": dict(purpose.title),
-                "notice": dict(purpose.notice),
-                "necessity": dict(purpose.necessity),
-                "impact": dict(purpose.impact),
-                "controller": _plain_party(purpose.controller),
-                "recipients": [_plain_party(party) for party in purpose.recipients],
-                "separate": sorted(purpose.separate),
-                "automated": purpose.automated,
-                "grants": {name: form.value for name, form in sorted(purpose.grants.items())},
-                "retentionDays": purpose.retention_days,
-                "terms": [purpose.consent_days, purpose.uses, purpose.times, purpose.per.value if purpose.per else ""],
-            }
-        )
+def notice_text(purpose: Purpose) -> bytes:
+    """The notice with all that it must say, as canonical JSON: what `notice_hash` is the SHA-256 of."""
+    return canonical_json(
+        {
+            "v": "gov-notice/2",
+            "purpose": purpose.code,
+            "title": dict(purpose.title),
+            "notice": dict(purpose.notice),
+            "necessity": dict(purpose.necessity),
+            "impact": dict(purpose.impact),
+            "controller": _plain_party(purpose.controller),
+            "recipients": [_plain_party(party) for party in purpose.recipients],
+            "separate": sorted(purpose.separate),
+            "automated": purpose.automated,
+            "grants": {name: form.value for name, form in sorted(purpose.grants.items())},
+            "retentionDays": purpose.retention_days,
+            "terms": [purpose.consent_days, purpose.uses, purpose.times, purpose.per.value if purpose.per else ""],
+        }
     )
 
 

@@ -42,6 +42,12 @@ async def bundles_until_now(session: ReadSession) -> Sequence[BundleRow]:
     return (await session.execute(select(BundleRow).order_by(BundleRow.version.desc()))).scalars().all()
 
 
+async def bundles_since(session: ReadSession, *, version: int) -> Sequence[BundleRow]:
+    """Every bundle after that version, oldest first."""
+    query = select(BundleRow).where(BundleRow.version > version).order_by(BundleRow.version)
+    return (await session.execute(query)).scalars().all()
+
+
 async def relations(
     session: ReadSession, *, citizen_ids: Sequence[UUID], actor_id: UUID, now: dt.datetime
 ) -> Sequence[RelationRow]:

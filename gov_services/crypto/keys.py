@@ -40,7 +40,7 @@ SIGNING_NAMES = (
     *(f"writer-{room}" for room in WRITERS),
 )
 
-ROOTS = ("blind-index", "one-time-code", "refresh-token")
+ROOTS = ("blind-index", "one-time-code", "refresh-token", "webhook")
 """Keys from which others are derived; no two uses share one."""
 
 OF_SM = ".sm"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import httpx
 from redis.asyncio import Redis
 
 from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
-from gov_services.crypto.keys import DataClass
+from gov_services.crypto.keys import DataClass, read_root
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.settings import PROJECT_ROOT, Settings
+from gov_services.privacy.consent_bb import webhooks
+from gov_services.privacy.consent_bb.register import Register
+from gov_services.privacy.consent_bb.routes import routes as consent_bb_routes
 from gov_services.privacy.face_routes import routes as face_routes
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
@@ -24,12 +28,19 @@ LOG_REVIEW = "log-upkeep"
 """Purpose of what this room does by itself."""
 CONSENT_UPKEEP = "consent-upkeep"
 """Purpose of ending consents that have run out."""
+CONSENT_VERIFICATION = "consent-verification"
+"""Purpose of letting a party know how consents that it was given stand."""
 ERASURE = "erasure-in-rooms"
 """Purpose of knowing what an erasure must leave."""
+WEBHOOK_TIMEOUT_S = 3.0
+"""Below what a transaction may idle for: a message is told within the one that takes it off the outbox."""
 
 
-async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Room[PrivacyPorts]:
-    """The room, wired."""
+async def create_room(
+    settings: Settings, *, clock: Clock, valkey: Redis, transport: httpx.AsyncBaseTransport | None = None
+) -> Room[PrivacyPorts]:
+    """The room, wired. `transport` is for tests that answer as parties' webhooks."""
+    http = httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, transport=transport, follow_redirects=False, trust_env=False)
     foundation = lay_foundation(
         settings, room="privacy", data_class=DataClass.AUDIT, schema=create_schema(), clock=clock, valkey=valkey
     )
@@ -40,6 +51,9 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
         bearers=Bearers(VerifyKeys.load(settings.secrets_directory, "access-token"), issuer=settings.public_url),
         issuer=settings.public_url,
         trust=Trust.load(settings.secrets_directory, settings.log_origin),
+        register=Register(foundation.discloser.bundles),
+        webhook_root=read_root(settings.secrets_directory, "webhook"),
+        http=http,
         vocabulary=Vocabulary.from_sdl((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text()),
     )
     return foundation.room(
@@ -52,6 +66,7 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
                 ERASURE, jobs.on_application_submitted, sources=frozenset({"permits"})
             ),
             "identity.glass_broken": Handler(LOG_REVIEW, findings.on_glass_broken, sources=frozenset({"identity"})),
+            webhooks.DUE: Handler(CONSENT_VERIFICATION, webhooks.on_due, sources=frozenset({"privacy"})),
             "payments.bill_settled": Handler(ERASURE, jobs.on_bill_settled, sources=frozenset({"payments"})),
         },
         jobs=(
@@ -68,5 +83,10 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
             Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),
             Job(upkeep.NOTICES, CONSENT_UPKEEP, 600.0, upkeep.give_deferred_notices),
         ),
-        routes=lambda services: [*routes(services), *face_routes(services, clock)],
+        routes=lambda services: [
+            *routes(services),
+            *face_routes(services, clock),
+            *consent_bb_routes(services, clock),
+        ],
+        closing=(http.aclose,),
     )

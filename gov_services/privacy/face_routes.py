@@ -14,38 +14,25 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import FromPath
 
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.clock import Clock
-from gov_services.kit.context import Entrance, EntranceKind
-from gov_services.kit.errors import NotFound, Refusal, ServiceError, Unauthenticated, Unavailable, UserError
+from gov_services.kit.errors import Refusal, ServiceError
 from gov_services.kit.ids import parse_id
-from gov_services.kit.locales import negotiate_locale
+from gov_services.privacy.door import HEADERS, JSON, STATUSES, AnyRequest, BadQuery, Context, Door, whole_number
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import faces
-from gov_services.subgraph.bearer import BearerRefused
-from gov_services.subgraph.context import ReadContext, RoomServices
-from gov_services.subgraph.entrances import Route, entrance_context
-from gov_services.subgraph.unit_of_work import log_refusal
+from gov_services.subgraph.context import RoomServices
+from gov_services.subgraph.entrances import Route
 
 PURPOSE = "access-history"
 USAGE, EVENTS = "/v2/findUsage", "/fhir/AuditEvent"
 LONGEST_PAGE = 1000
 FURTHEST = 1_000_000
 FHIR = "application/fhir+json"
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-_Request = Request[Any, Any, Any]
-_Context = ReadContext[PrivacyPorts]
-Answer = Callable[[_Context, Mapping[str, str]], Awaitable[Any]]
-
-
-class BadQuery(UserError):
-    """A parameter cannot be meant."""
-
-    code = "BAD_QUERY"
-    messages: ClassVar[dict[str, str]] = {"zh-CN": "参数有误:{problem}。", "en": "That cannot be meant: {problem}."}
+Answer = Callable[[Context, Mapping[str, str]], Awaitable[Any]]
 
 
 class NotYourCode(Refusal):
@@ -60,43 +47,51 @@ class NotYourCode(Refusal):
 
 def routes(services: RoomServices[PrivacyPorts], clock: Clock) -> Sequence[Route]:
     """Every route of these formats."""
-    door = _Door(services, clock)
+    door = Door(services, clock, _STATUS)
+
+    async def answer(request: AnyRequest, path: str, ask: Answer, *, media_type: str = JSON) -> Response[Any]:
+        async def asked(ctx: Context) -> Any:
+            return await ask(ctx, {**request.query_params, **_header(request)})
+
+        return await door.answer(
+            request, asked, path=path, purposes={ActorKind.CITIZEN: PURPOSE}, media_type=media_type
+        )
 
     @get(USAGE)
-    async def find_usage(request: _Request) -> Response[Any]:
+    async def find_usage(request: AnyRequest) -> Response[Any]:
         """Who used data of the citizen who asks, newest first."""
-        return await door.answer(request, USAGE, _find_usage)
+        return await answer(request, USAGE, _find_usage)
 
     @get("/v2/usagePeriod")
-    async def usage_period(request: _Request) -> Response[Any]:
+    async def usage_period(request: AnyRequest) -> Response[Any]:
         """Since when there is something to ask for."""
-        return await door.answer(request, "/v2/usagePeriod", _usage_period)
+        return await answer(request, "/v2/usagePeriod", _usage_period)
 
     @get("/v2/heartbeat", sync_to_thread=False)
     def heartbeat() -> Response[Any]:
         """Whether this answers."""
-        return Response({"status": "OK"}, headers=_HEADERS)
+        return Response({"status": "OK"}, headers=HEADERS)
 
     @get(EVENTS)
-    async def audit_events(request: _Request) -> Response[Any]:
+    async def audit_events(request: AnyRequest) -> Response[Any]:
         """The history as a searchset."""
-        return await door.answer(request, EVENTS, _audit_events, media_type=FHIR)
+        return await answer(request, EVENTS, _audit_events, media_type=FHIR)
 
     @get(f"{EVENTS}/{{entry_id:str}}")
-    async def audit_event(request: _Request, entry_id: FromPath[str]) -> Response[Any]:
+    async def audit_event(request: AnyRequest, entry_id: FromPath[str]) -> Response[Any]:
         """One entry."""
 
-        async def one(ctx: _Context, _: Mapping[str, str]) -> Any:
+        async def one(ctx: Context, _: Mapping[str, str]) -> Any:
             entry, bundle = await faces.read_one(ctx, entry_id=parse_id(entry_id))
             issuer, citizen_id = ctx.ports.issuer, ctx.citizen_id()
             return faces.audit_event(entry, bundle, locale=ctx.call.locale, issuer=issuer, citizen_id=citizen_id)
 
-        return await door.answer(request, f"{EVENTS}/{{id}}", one, media_type=FHIR)
+        return await answer(request, f"{EVENTS}/{{id}}", one, media_type=FHIR)
 
     @get("/fhir/metadata", sync_to_thread=False)
     def metadata() -> Response[Any]:
         """What of FHIR is here."""
-        return Response(CAPABILITIES, media_type=FHIR, headers=_HEADERS)
+        return Response(CAPABILITIES, media_type=FHIR, headers=HEADERS)
 
     return (
         Route(USAGE, PURPOSE, find_usage),
@@ -108,14 +103,8 @@ def routes(services: RoomServices[PrivacyPorts], clock: Clock) -> Sequence[Route
     )
 
 
-_STATUS: Mapping[type[ServiceError], int] = {
-    BadQuery: 400,
-    NotYourCode: 400,
-    Unavailable: 503,
-    NotFound: 404,
-    Unauthenticated: 401,
-}
-"""Of the formats; any other refusal is a 403. The usage service knows a 400 for what it does not answer."""
+_STATUS: Mapping[type[ServiceError], int] = {BadQuery: 400, NotYourCode: 400, **STATUSES}
+"""Of the formats. The usage service knows a 400 for what it does not answer."""
 CAPABILITIES: Mapping[str, Any] = {
     "resourceType": "CapabilityStatement",
     "status": "active",
@@ -139,56 +128,12 @@ CAPABILITIES: Mapping[str, Any] = {
 }
 
 
-class _Door:
-    """Who asks, in which language, and how a refusal is told."""
-
-    def __init__(self, services: RoomServices[PrivacyPorts], clock: Clock) -> None:
-        self._services = services
-        self._clock = clock
-
-    async def answer(
-        self, request: _Request, path: str, ask: Answer, *, media_type: str = "application/json"
-    ) -> Response[Any]:
-        """What `ask` comes to, for the citizen whose token the request carries."""
-        now, locale = self._clock.now(), negotiate_locale(request.headers.get("accept-language", ""))
-        entrance = Entrance(EntranceKind.ROUTE, path, PURPOSE)
-        context = entrance_context(self._services, entrance, now=now, locale=locale)
-        try:
-            actor = self._services.ports.bearers.actor(_token(request), now=now)
-            if actor.kind is not ActorKind.CITIZEN:
-                raise Unauthenticated
-            context = entrance_context(self._services, entrance, now=now, actor=actor, locale=locale)
-            found = await ask(context, {**request.query_params, **_header(request)})
-        except BearerRefused:
-            return await self._refused(context, Unauthenticated(), locale)
-        except ServiceError as refused:
-            return await self._refused(context, refused, locale)
-        return Response(found, media_type=media_type, headers=_HEADERS)
-
-    async def _refused(self, context: _Context, refused: ServiceError, locale: str) -> Response[Any]:
-        if not refused.logged and not isinstance(refused, Unavailable):
-            try:
-                await log_refusal(context, refused)
-            except Unavailable as unlogged:
-                refused = unlogged
-        body = {"code": refused.code, "message": refused.message(locale)}
-        status = next((status for kind, status in _STATUS.items() if isinstance(refused, kind)), 403)
-        return Response(body, status_code=status, headers=_HEADERS)
-
-
-def _token(request: _Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise BearerRefused
-    return token
-
-
-def _header(request: _Request) -> dict[str, str]:
+def _header(request: AnyRequest) -> dict[str, str]:
     found = request.headers.get("x-road-userid")
     return {"X-Road-UserId": found} if found is not None else {}
 
 
-async def _find_usage(ctx: _Context, asked: Mapping[str, str]) -> Any:
+async def _find_usage(ctx: Context, asked: Mapping[str, str]) -> Any:
     own = str(ctx.citizen_id())
     for name in ("X-Road-UserId", "userCode"):
         if asked.get(name) != own:
@@ -198,23 +143,23 @@ async def _find_usage(ctx: _Context, asked: Mapping[str, str]) -> Any:
         action="find-usage",
         since=_moment(asked, "periodStart"),
         until=_moment(asked, "periodEnd"),
-        offset=_number(asked, "offset", default=0, least=0, most=FURTHEST),
-        limit=_number(asked, "limit", default=LONGEST_PAGE, least=1, most=LONGEST_PAGE),
+        offset=whole_number(asked, "offset", default=0, least=0, most=FURTHEST),
+        limit=whole_number(asked, "limit", default=LONGEST_PAGE, least=1, most=LONGEST_PAGE),
         by_others=True,
     )
     usages = [faces.usage(entry, found.bundle, ctx.call.locale) for entry in found.entries]
     return {"totalUsages": found.total, "usages": usages}
 
 
-async def _usage_period(ctx: _Context, _: Mapping[str, str]) -> Any:
+async def _usage_period(ctx: Context, _: Mapping[str, str]) -> Any:
     ctx.citizen_id()
     since = await faces.held_since(ctx)
     return {"periodStart": since.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")}
 
 
-async def _audit_events(ctx: _Context, asked: Mapping[str, str]) -> Any:
-    limit = _number(asked, "_count", default=50, least=1, most=LONGEST_PAGE)
-    offset = _number(asked, "_offset", default=0, least=0, most=FURTHEST)
+async def _audit_events(ctx: Context, asked: Mapping[str, str]) -> Any:
+    limit = whole_number(asked, "_count", default=50, least=1, most=LONGEST_PAGE)
+    offset = whole_number(asked, "_offset", default=0, least=0, most=FURTHEST)
     found = await faces.read_part(
         ctx, action="audit-events", since=None, until=None, offset=offset, limit=limit, by_others=False
     )
@@ -236,15 +181,6 @@ async def _audit_events(ctx: _Context, asked: Mapping[str, str]) -> Any:
             for event in events
         ],
     }
-
-
-def _number(asked: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
-    text = asked.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not least <= int(text) <= most:
-        raise BadQuery(problem=f"{name} is a whole number from {least} to {most}")
-    return int(text)
 
 
 def _moment(asked: Mapping[str, str], name: str) -> dt.datetime | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import httpx
+
 from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.privacy.consent_bb.register import Register
 from gov_services.subgraph.bearer import Bearers
 
 
@@ -25,5 +28,11 @@ class PrivacyPorts:
     """Address under which the city is known; stands in what it signs."""
     trust: Trust
     """The log's name and public keys, for checking proofs before they are shown."""
+    register: Register
+    """Agreements by number, as the bundles until now give them."""
+    webhook_root: bytes
+    """From which the secrets of webhooks are derived."""
+    http: httpx.AsyncClient
+    """By which webhooks are called."""
     vocabulary: Vocabulary
     """The personal coordinates of all rooms, with their masks."""

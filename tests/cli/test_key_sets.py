@@ -39,7 +39,14 @@ PRIVATE = {
     },
     "payments": {"kek/payments", "kek/audit", "payment-channel", "signing/writer-payments", "db/payments"},
     "healthcode": {"kek/health", "kek/audit", "signing/health-code", "signing/writer-healthcode", "db/healthcode"},
-    "privacy": {"kek/audit", "signing/bundle", "signing/consent-receipt", "signing/writer-privacy", "db/privacy"},
+    "privacy": {
+        "kek/audit",
+        "signing/bundle",
+        "signing/consent-receipt",
+        "signing/writer-privacy",
+        "webhook",
+        "db/privacy",
+    },
     "log": {"signing/log", "db/audit"},
     "worker": {"signing/worker", "db/worker"},
     "migration": {

@@ -144,7 +144,7 @@ def test_purposes_are_published_once(installed: Callable, settings: Settings) ->
 
     assert installed("purposes", "publish").out == "published\n"
     found = (value(settings.database_url, versions), value(settings.database_url, logged))
-    assert found == ([1], 1)
+    assert found == ([1], 2), "the bundle, and the policy that it goes by"
     again = installed("purposes", "publish")
 
     assert (again.status, again.out) == (0, "a bundle is in force already: purposes are changed by review\n")

@@ -22,6 +22,7 @@ from gov_services.payments import webhook
 from gov_services.permits import routes as permits
 from gov_services.privacy import face_routes as privacy_faces
 from gov_services.privacy import routes as privacy
+from gov_services.privacy.consent_bb import routes as consent_bb
 
 pytestmark = pytest.mark.untraced
 
@@ -46,7 +47,14 @@ OF_ROOMS = {
     "permits": [route.path for route in permits.routes(NOTHING, NOTHING)],
     "payments": [webhook.PATH],
     "healthcode": [route.path for route in healthcode.routes(NOTHING)],
-    "privacy": [route.path for route in (*privacy.routes(NOTHING), *privacy_faces.routes(NOTHING, NOTHING))],
+    "privacy": [
+        route.path
+        for route in (
+            *privacy.routes(NOTHING),
+            *privacy_faces.routes(NOTHING, NOTHING),
+            *consent_bb.routes(NOTHING, NOTHING),
+        )
+    ],
     "log": [route.path_format for route in create_router(NOTHING, NOTHING, origin="").routes],
     "gateway": ["/graphql"],
 }
@@ -234,7 +242,7 @@ def test_nothing_passes_that_no_policy_names(rendered: Rendered) -> None:
         "to-rooms": {"gateway", "worker"},
         "to-database": {*SUBGRAPHS, "log", "worker", "migration"},
         "to-valkey": {"gateway", "worker", *SUBGRAPHS},
-        "to-providers": {"identity", "payments", "log"},
+        "to-providers": {"identity", "payments", "privacy", "log"},
     }
     assert "192.0.2." not in yaml.dump(list(rendered.policies.values())), "an overlay gives the networks"
 

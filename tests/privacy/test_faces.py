@@ -97,7 +97,7 @@ async def test_it_is_for_whom_the_token_is_of_and_for_nobody_else(
         forged = {"authorization": "Bearer x.y.z"}
         assert (await http.get(path, params=asked, headers=forged)).status_code == 401
         clerk = headers(town, town.staff("registrar"))
-        assert (await http.get(path, params=asked, headers=clerk)).status_code == 401
+        assert (await http.get(path, params=asked, headers=clerk)).status_code == 403
     entry = next(entry for entry in await town.entries() if entry.client == "riverside-bank" and entry.subject_tag)
     path = f"/fhir/AuditEvent/{entry.id}"
     assert (await http.get(path, headers=headers(town, read_about))).status_code == 200

@@ -56,6 +56,19 @@ def sample_number(*, born: str = "19900307", sequence: int = 100) -> str:
 
 
 @dataclass
+class Parties:
+    """Relying parties at their webhooks: what they were sent, and what they answer."""
+
+    sent: list[httpx.Request] = field(default_factory=list)
+    status: int = 204
+
+    def receive(self, request: httpx.Request) -> httpx.Response:
+        """One message."""
+        self.sent.append(request)
+        return httpx.Response(self.status)
+
+
+@dataclass
 class Town:
     """Rooms in this process, and what tests do with them."""
 
@@ -68,6 +81,7 @@ class Town:
     relay: Relay
     worker: Database
     staff_ids: dict[str, UUID] = field(default_factory=dict)
+    parties: Parties = field(default_factory=Parties)
 
     async def ask(
         self,
@@ -273,11 +287,13 @@ async def found_town(settings: Settings, *, clock: FrozenClock, database: Databa
     installation.sign_manifest(settings)
     await installation.publish_seed(settings, clock=clock)
     transport = httpx.ASGITransport(app=create_providers())
+    parties = Parties()
+    webhooks = httpx.MockTransport(parties.receive)
     rooms: dict[str, Room[Any]] = {
         "identity": await create_identity(settings, clock=clock, valkey=valkey, transport=transport),
         "permits": await create_permits(settings, clock=clock, valkey=valkey),
         "healthcode": await create_healthcode(settings, clock=clock, valkey=valkey),
-        "privacy": await create_privacy(settings, clock=clock, valkey=valkey),
+        "privacy": await create_privacy(settings, clock=clock, valkey=valkey, transport=webhooks),
     }
     for room in rooms.values():
         await room.start()
@@ -296,4 +312,5 @@ async def found_town(settings: Settings, *, clock: FrozenClock, database: Databa
         providers=httpx.AsyncClient(transport=transport, base_url="http://providers.test"),
         relay=Relay(worker, receivers, clock),
         worker=worker,
+        parties=parties,
     )

@@ -24,6 +24,7 @@ from gov_services.consent.terms import Frequency, Terms
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.errors import Forbidden, NotFound, UserError
 from gov_services.kit.ids import parse_id
+from gov_services.privacy.consent_bb import webhooks
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import guardians
 from gov_services.privacy.service.guardians import Decider
@@ -357,5 +358,6 @@ async def _note(ctx: WriteContext[PrivacyPorts], revision: RevisionRow, *, tell:
         recipient=f"client:{revision.recipient}",
         disclosed=dict.fromkeys(revision.scope, "CONSENTED"),
     )
+    await webhooks.announce(ctx, revision)
     if tell:
         await ctx.publish("message.requested", subject=citizen_id, body={"code": "consent.changed", "params": {}})

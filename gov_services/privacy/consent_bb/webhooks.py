@@ -1,0 +1,203 @@
+"""Webhooks: a relying party is told at its own address that a consent given to it has changed. They carry no values.
+
+Signed as https://www.standardwebhooks.com has it (`webhook-id`, `webhook-timestamp`, `webhook-signature: v1,…`). The
+secret is derived, told to whoever makes or changes the webhook, and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+import structlog
+
+from gov_services.consent.lifecycle import STANDS
+from gov_services.consent.models import RevisionRow
+from gov_services.kit.actor import ActorKind
+from gov_services.kit.canonical import canonical_json
+from gov_services.kit.errors import Forbidden, NotFound, Unavailable, UserError
+from gov_services.kit.ids import new_id, parse_id
+from gov_services.privacy.consent_bb import shapes, store
+from gov_services.privacy.consent_bb.models import WebhookRow
+from gov_services.privacy.ports import PrivacyPorts
+from gov_services.subgraph.context import ReadContext, WriteContext
+from gov_services.subgraph.events import Event
+
+DUE = "privacy.webhook_due"
+TOLD_UNTIL = dt.timedelta(days=3)
+"""A change that could not be told for so long is not told any more: the party can read how its consents stand."""
+MOST = 10
+"""Webhooks of one party."""
+LONGEST_URL = 500
+JSON = "application/json"
+_log = structlog.get_logger("gov_services.privacy")
+
+
+class WebhookNotTaken(UserError):
+    """A webhook that we will not call."""
+
+    code = "WEBHOOK_NOT_TAKEN"
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "不接受该回调:{problem}。",
+        "en": "That webhook is not taken: {problem}.",
+    }
+
+
+class WebhookAway(Unavailable):
+    """A party's webhook did not take a message; it comes again."""
+
+    code = "WEBHOOK_AWAY"
+    messages: ClassVar[dict[str, str]] = {"zh-CN": "回调未成功。", "en": "The webhook did not answer."}
+
+
+async def create(ctx: WriteContext[PrivacyPorts], *, asked: shapes.Webhook) -> WebhookRow:
+    """A webhook of the party that asks. Raises WebhookNotTaken, Forbidden."""
+    client = _party(ctx)
+    if len(await store.webhooks(ctx.session, client=client, offset=0, limit=MOST)) >= MOST:
+        raise WebhookNotTaken(problem=f"a party has {MOST} at most")
+    row = WebhookRow(
+        webhook_id=new_id(ctx.now),
+        client=client,
+        url=_address(ctx, asked),
+        disabled=asked.disabled,
+        made_at=ctx.now,
+        removed_at=None,
+    )
+    ctx.session.add(row)
+    await ctx.record("webhook.created", subject=None, object_ref=f"webhook:{row.webhook_id}")
+    return row
+
+
+async def update(ctx: WriteContext[PrivacyPorts], *, webhook_id: str, asked: shapes.Webhook) -> WebhookRow:
+    """Another address, or silence for a while. Raises NotFound, WebhookNotTaken."""
+    row = await _own(ctx, webhook_id)
+    row.url, row.disabled = _address(ctx, asked), asked.disabled
+    await ctx.record("webhook.updated", subject=None, object_ref=f"webhook:{row.webhook_id}")
+    return row
+
+
+async def delete(ctx: WriteContext[PrivacyPorts], *, webhook_id: str) -> WebhookRow:
+    """Nothing is told there any more. Raises NotFound."""
+    row = await _own(ctx, webhook_id)
+    row.removed_at = ctx.now
+    await ctx.record("webhook.removed", subject=None, object_ref=f"webhook:{row.webhook_id}")
+    return row
+
+
+async def read(ctx: ReadContext[PrivacyPorts], *, webhook_id: str) -> WebhookRow:
+    """A webhook of the party that asks. Raises NotFound."""
+    identifier = parse_id(webhook_id)
+    async with ctx.reading() as session:
+        row = await store.webhook(session, webhook_id=identifier) if identifier else None
+    return _require_own(row, _party(ctx))
+
+
+def secret_of(root: bytes, webhook_id: UUID) -> str:
+    """What a webhook's messages are signed with, as the party configures it: `whsec_` and base64."""
+    return "whsec_" + base64.b64encode(hmac.digest(root, f"webhook:{webhook_id}".encode(), hashlib.sha256)).decode()
+
+
+async def announce(ctx: WriteContext[PrivacyPorts], revision: RevisionRow) -> None:
+    """Have a change of a consent told to its recipient, once it is committed. What was merely asked for is not told."""
+    if revision.state in ("requested", "deferred"):
+        return
+    for webhook_id in await store.webhooks_to_tell(ctx.session, client=revision.recipient):
+        body = {
+            "webhook": str(webhook_id),
+            "type": f"consent.{revision.state}",
+            "consentRecordId": str(revision.consent_id),
+            "purpose": revision.purpose,
+            "optIn": revision.state in STANDS,
+            "at": revision.made_at.isoformat(),
+        }
+        await ctx.publish(DUE, subject=None, body=body)
+
+
+async def on_due(ctx: WriteContext[PrivacyPorts], *, event: Event) -> None:
+    """Tell it. Raises WebhookAway, so that it comes again, for three days."""
+    webhook_id = UUID(event.body["webhook"])
+    row = await store.webhook(ctx.session, webhook_id=webhook_id)
+    outcome = "dropped"
+    if row is not None and row.removed_at is None and not row.disabled:
+        told = await _tell(ctx.ports, row, event, now=ctx.now)
+        if not told and ctx.now - event.published_at < TOLD_UNTIL:
+            raise WebhookAway
+        outcome = "told" if told else "given-up"
+    await ctx.record(
+        f"webhook.{outcome}",
+        subject=None,
+        object_ref=f"webhook:{webhook_id}",
+        recipient=f"client:{row.client}" if row is not None else None,
+    )
+
+
+async def _tell(ports: PrivacyPorts, row: WebhookRow, event: Event, *, now: dt.datetime) -> bool:
+    body = canonical_json({"id": str(event.id), **_without_address(event.body)})
+    headers = signed_headers(secret_of(ports.webhook_root, row.webhook_id), str(event.id), body, now)
+    try:
+        answer = await ports.http.post(row.url, content=body, headers={"content-type": JSON, **headers})
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as away:
+        _log.warning("a webhook does not answer", webhook=str(row.webhook_id), error=type(away).__name__)
+        return False
+    if not answer.is_success:
+        _log.warning("a webhook does not take it", webhook=str(row.webhook_id), status=answer.status_code)
+    return answer.is_success
+
+
+def signed_headers(secret: str, message_id: str, body: bytes, now: dt.datetime) -> dict[str, str]:
+    """The three headers by which a party knows that a message is ours, and not an old one."""
+    moment = str(int(now.timestamp()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{message_id}.{moment}.".encode() + body, hashlib.sha256)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": moment,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def _without_address(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != "webhook"}
+
+
+def _party(ctx: ReadContext[PrivacyPorts]) -> str:
+    if ctx.actor.kind is not ActorKind.CLIENT:
+        raise Forbidden
+    return ctx.actor.client_id
+
+
+async def _own(ctx: WriteContext[PrivacyPorts], webhook_id: str) -> WebhookRow:
+    identifier = parse_id(webhook_id)
+    row = await store.webhook_for_update(ctx.session, webhook_id=identifier) if identifier else None
+    return _require_own(row, _party(ctx))
+
+
+def _require_own(row: WebhookRow | None, client: str) -> WebhookRow:
+    if row is None or row.client != client or row.removed_at is not None:
+        raise NotFound
+    return row
+
+
+def _address(ctx: WriteContext[PrivacyPorts], asked: shapes.Webhook) -> str:
+    """The address, where it is one of the party's own: we call nobody on somebody's word."""
+    if asked.content_type != JSON:
+        raise WebhookNotTaken(problem=f"contentType is {JSON}")
+    party = ctx.bundle.parties.get(ctx.actor.client_id)
+    domain = party.contact.rpartition("@")[2].lower() if party is not None else ""
+    try:
+        parts = urlsplit(asked.payload_url)
+        host = (parts.hostname or "").lower()
+        own = bool(domain) and (host == domain or host.endswith(f".{domain}"))
+        sound = parts.scheme == "https" and parts.port in (None, 443) and parts.username is None
+    except ValueError:
+        own = sound = False
+    if not sound or not own or len(asked.payload_url) > LONGEST_URL or not asked.payload_url.isascii():
+        raise WebhookNotTaken(problem=f"payloadUrl begins with https:// and is within {domain or 'your own domain'}")
+    return asked.payload_url
