@@ -9,7 +9,7 @@ from gov_services.crypto.signing import VerifyKeys
 from gov_services.crypto.tokens import TokenRefused, verify_token
 from gov_services.gateway.errors import InvalidToken
 from gov_services.kit import access_token
-from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
+from gov_services.kit.actor import ANONYMOUS, Actor
 
 REMEMBERED_TOKENS = 10_000
 
@@ -84,11 +84,6 @@ class Authenticator:
     async def until(self, bearer: str | None, *, now: dt.datetime) -> dt.datetime | None:
         """See gateway.pipeline.Authenticates."""
         return self.verified.expiry(bearer)
-
-
-def caller_of(actor: Actor, address: str) -> str:
-    """What limits know a caller by: who they are, or where they ask from."""
-    return f"address:{address}" if actor.kind is ActorKind.ANONYMOUS else f"{actor.ref}:{actor.id}"
 
 
 def bearer_of(header: str | None) -> str | None:

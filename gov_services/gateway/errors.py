@@ -109,32 +109,6 @@ class TooComplex(Refusal):
     }
 
 
-class TooManyRequests(Refusal):
-    """Faster than this caller may."""
-
-    def __init__(self, *, retry_after_s: int) -> None:
-        super().__init__(retry_after_s=retry_after_s)
-        self.retry_after_s = retry_after_s
-
-    code = "RATE_LIMITED"
-    status: ClassVar[int] = 429
-    messages: ClassVar[dict[str, str]] = {
-        "zh-CN": "请求过于频繁,请 {retry_after_s} 秒后再试。",
-        "en": "Too many requests. Please try again in {retry_after_s} seconds.",
-    }
-
-
-class LimitsUnavailable(Unavailable):
-    """The counters are away, and this kind of request is not served uncounted (ARCHITECTURE §4.18)."""
-
-    code = "SERVICE_UNAVAILABLE"
-    status: ClassVar[int] = 503
-    messages: ClassVar[dict[str, str]] = {
-        "zh-CN": "服务暂时不可用,请稍后再试。",
-        "en": "The service is unavailable for the moment. Please try again.",
-    }
-
-
 class InvalidToken(Unauthenticated):
     """A bearer token that is expired, forged, for another audience or of another kind. It is not said which."""
 

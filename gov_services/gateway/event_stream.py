@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 import structlog
 
-from gov_services.gateway.errors import TooManyRequests
 from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.messages import GraphQLAnswer
 from gov_services.gateway.subscriptions import Ended, Subscription
 from gov_services.kit.errors import Unauthenticated
+from gov_services.kit.rates import TooManyRequests
 from gov_services.kit.tasks import end_tasks
 
 EVENT_STREAM = "text/event-stream"

@@ -10,7 +10,6 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from gov_services.gateway.authenticate import caller_of
 from gov_services.gateway.errors import (
     BadRequest,
     MethodNotAllowed,
@@ -26,6 +25,7 @@ from gov_services.gateway.subscriptions import Subscription, Subscriptions
 from gov_services.kit.deadlines import Deadlines
 from gov_services.kit.errors import ServiceError
 from gov_services.kit.locales import negotiate_locale
+from gov_services.kit.rates import caller_of
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"

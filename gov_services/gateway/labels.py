@@ -11,8 +11,8 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from gov_services.gateway.authenticate import caller_of
 from gov_services.kit.actor import Actor
+from gov_services.kit.rates import caller_of
 
 _PERCENT = re.compile(r"percent\((\d{1,3}(?:\.\d{1,8})?)\)")
 NONE: frozenset[str] = frozenset()

@@ -25,7 +25,6 @@ from gov_services.gateway.errors import (
     MethodNotAllowed,
     NotAcceptable,
     TookTooLong,
-    TooManyRequests,
     VariablesRefused,
     formatted,
     status_of,
@@ -40,6 +39,7 @@ from gov_services.kit.clock import Clock
 from gov_services.kit.deadlines import Deadlines
 from gov_services.kit.errors import ServiceError, Unavailable
 from gov_services.kit.ids import new_request_id
+from gov_services.kit.rates import TooManyRequests
 from graphql import VariableDefinitionNode
 
 CANCELLED = "CANCELLED"

@@ -27,13 +27,12 @@ from gov_services.gateway.authorization import FEATURES, Authorization
 from gov_services.gateway.demand import Demands
 from gov_services.gateway.documents import Selected
 from gov_services.gateway.doors import open_doors
-from gov_services.gateway.errors import BadRequest, DocumentInvalid, TooManyRequests
+from gov_services.gateway.errors import BadRequest, DocumentInvalid
 from gov_services.gateway.headers import Pairs, Rule, forwarding
 from gov_services.gateway.http import before
 from gov_services.gateway.issuers import IssuedTokens
 from gov_services.gateway.labels import Labels
 from gov_services.gateway.limits import Limits
-from gov_services.gateway.local_rates import LocalLimiter
 from gov_services.gateway.metrics import GatewayMetrics, MeasuredTransport
 from gov_services.gateway.pipeline import Pipeline
 from gov_services.gateway.subscriptions import FromSubgraphs
@@ -42,6 +41,8 @@ from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import ADHOC
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.health import health
+from gov_services.kit.local_rates import LocalLimiter
+from gov_services.kit.rates import TooManyRequests
 from gov_services.kit.reloading import Reloader
 
 OPEN_LIMITS = Limits(body_bytes=1024 * 1024, tokens=20_000, depth=50, aliases=500, root_fields=200, cost=10**9)

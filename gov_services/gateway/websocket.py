@@ -16,7 +16,6 @@ from typing import Any
 import orjson
 import structlog
 
-from gov_services.gateway.authenticate import caller_of
 from gov_services.gateway.errors import BadRequest, TooComplex
 from gov_services.gateway.events import LiveUnavailable
 from gov_services.gateway.http import parse_request
@@ -26,6 +25,7 @@ from gov_services.gateway.subscriptions import Ended, Subscription, Subscription
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.errors import ServiceError, Unauthenticated
 from gov_services.kit.locales import negotiate_locale
+from gov_services.kit.rates import caller_of
 from gov_services.kit.tasks import end_tasks
 
 PROTOCOL = "graphql-transport-ws"

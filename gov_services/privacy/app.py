@@ -10,6 +10,7 @@ from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.keys import DataClass, read_root
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
+from gov_services.kit.rates import RequestRate
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.privacy.consent_bb import webhooks
 from gov_services.privacy.consent_bb.register import Register
@@ -37,9 +38,14 @@ WEBHOOK_TIMEOUT_S = 3.0
 
 
 async def create_room(
-    settings: Settings, *, clock: Clock, valkey: Redis, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    *,
+    clock: Clock,
+    valkey: Redis,
+    transport: httpx.AsyncBaseTransport | None = None,
+    rate: RequestRate | None = None,
 ) -> Room[PrivacyPorts]:
-    """The room, wired. `transport` is for tests that answer as parties' webhooks."""
+    """The room, wired. Tests answer as parties' webhooks by `transport`, and ask as fast as they can by `rate`."""
     http = httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, transport=transport, follow_redirects=False, trust_env=False)
     foundation = lay_foundation(
         settings, room="privacy", data_class=DataClass.AUDIT, schema=create_schema(), clock=clock, valkey=valkey
@@ -53,6 +59,7 @@ async def create_room(
         trust=Trust.load(settings.secrets_directory, settings.log_origin),
         register=Register(foundation.discloser.bundles),
         webhook_root=read_root(settings.secrets_directory, "webhook"),
+        rate=rate or RequestRate(valkey),
         http=http,
         vocabulary=Vocabulary.from_sdl((PROJECT_ROOT / "graphql" / "supergraph.graphql").read_text()),
     )

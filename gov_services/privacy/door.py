@@ -6,16 +6,18 @@ registered with its purpose instead.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from litestar import Request, Response
 
-from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.actor import ANONYMOUS, Actor, ActorKind
 from gov_services.kit.clock import Clock
 from gov_services.kit.context import Entrance, EntranceKind
 from gov_services.kit.errors import Forbidden, NotFound, ServiceError, Unauthenticated, Unavailable, UserError
 from gov_services.kit.locales import negotiate_locale
+from gov_services.kit.rates import TooManyRequests
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.bearer import BearerRefused
 from gov_services.subgraph.context import ReadContext, RoomServices
@@ -66,11 +68,12 @@ class Door:
             actor = self._actor(request)
             entrance = Entrance(EntranceKind.ROUTE, path, purposes.get(actor.kind, entrance.purpose))
             context = entrance_context(self.services, entrance, now=now, actor=actor, locale=locale)
+            await self._count(request, actor)
             if actor.kind not in purposes:
                 raise Forbidden
             found = await ask(context)
         except BearerRefused:
-            return await self._refused(context, Unauthenticated(), locale)
+            return await self._refused(context, await self._of_stranger(request), locale)
         except ServiceError as refused:
             return await self._refused(context, refused, locale)
         finally:
@@ -78,12 +81,28 @@ class Door:
         return Response(found, media_type=media_type, headers=HEADERS)
 
     async def tell(self, request: AnyRequest, ask: Callable[[str], Awaitable[Any]]) -> Response[Any]:
-        """What `ask` comes to in the language of the request, for anybody: what is published anyway is not logged."""
+        """What `ask` comes to in the language of the request, for anybody: what is public anyway is not logged."""
         locale = negotiate_locale(request.headers.get("accept-language", ""))
         try:
+            await self._count(request, ANONYMOUS)
             return Response(await ask(locale), media_type=JSON, headers=HEADERS)
         except ServiceError as refused:
             return self._told(refused, locale)
+
+    async def _count(self, request: AnyRequest, actor: Actor) -> None:
+        """Count a request as the gateway would. Raises TooManyRequests, LimitsUnavailable."""
+        address = request.client.host if request.client else ""
+        await self.services.ports.rate.take(
+            actor, address=address, is_query=request.method == "GET", monotonic_s=time.monotonic()
+        )
+
+    async def _of_stranger(self, request: AnyRequest) -> ServiceError:
+        """Why somebody without a token of ours is refused: they are counted too."""
+        try:
+            await self._count(request, ANONYMOUS)
+        except (TooManyRequests, Unavailable) as refused:
+            return refused
+        return Unauthenticated()
 
     def _actor(self, request: AnyRequest) -> Actor:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -102,10 +121,16 @@ class Door:
     def _told(self, refused: ServiceError, locale: str) -> Response[Any]:
         body = {"code": refused.code, "message": refused.message(locale)}
         status = next((status for kind, status in self._statuses.items() if isinstance(refused, kind)), 403)
-        return Response(body, status_code=status, headers=HEADERS)
+        wait = {"retry-after": str(refused.retry_after_s)} if isinstance(refused, TooManyRequests) else {}
+        return Response(body, status_code=status, headers={**HEADERS, **wait})
 
 
-STATUSES: Mapping[type[ServiceError], int] = {Unavailable: 503, NotFound: 404, Unauthenticated: 401}
+STATUSES: Mapping[type[ServiceError], int] = {
+    Unavailable: 503,
+    TooManyRequests: 429,
+    NotFound: 404,
+    Unauthenticated: 401,
+}
 """Any other refusal is a 403."""
 
 

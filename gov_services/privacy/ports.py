@@ -9,6 +9,7 @@ import httpx
 from gov_services.audit.verify import Trust
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.crypto.signing import SigningKey, VerifyKeys
+from gov_services.kit.rates import RequestRate
 from gov_services.privacy.consent_bb.register import Register
 from gov_services.subgraph.bearer import Bearers
 
@@ -32,6 +33,8 @@ class PrivacyPorts:
     """Agreements by number, as the bundles until now give them."""
     webhook_root: bytes
     """From which the secrets of webhooks are derived."""
+    rate: RequestRate
+    """How often whoever asks this room's own routes may: the gateway's budget is the same."""
     http: httpx.AsyncClient
     """By which webhooks are called."""
     vocabulary: Vocabulary

@@ -9,8 +9,8 @@ from town import Town
 
 from gov_services.gateway.errors import TooComplex
 from gov_services.gateway.limits import Limits
-from gov_services.gateway.local_rates import LocalLimiter
 from gov_services.gateway.rates import RateLimiter
+from gov_services.kit.local_rates import LocalLimiter
 from gov_services.kit.valkey import create_client
 from graphql import get_introspection_query
 

@@ -10,10 +10,10 @@ from front_door import FrontDoor
 from redis.asyncio import Redis
 
 from gov_services.gateway import demand, pipeline
-from gov_services.gateway.errors import TooManyRequests
-from gov_services.gateway.rates import LEASE_S, LeasedBudget, RateLimiter
+from gov_services.gateway.rates import RateLimiter
 from gov_services.gateway.standalone import NoRate
 from gov_services.kit.actor import Actor, ActorKind
+from gov_services.kit.rates import LEASE_S, LeasedBudget, TooManyRequests
 
 pytestmark = pytest.mark.untraced
 

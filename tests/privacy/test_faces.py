@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import AsyncIterator
@@ -17,6 +18,10 @@ from town import CITY_URL, Town, sample_number
 
 from gov_services.audit.entry import EntryKind
 from gov_services.kit.actor import Actor
+from gov_services.kit.rates import RequestRate
+from gov_services.privacy.consent_bb.routes import routes as consent_bb_routes
+from gov_services.privacy.face_routes import routes as face_routes
+from gov_services.subgraph.context import RoomServices
 
 pytestmark = pytest.mark.untraced
 
@@ -177,3 +182,22 @@ async def test_whatever_is_asked_is_answered_in_good_order(
     who = headers(town, town.asker)  # type: ignore[attr-defined]
     answer = await http.get(path, params={"userCode": str(uuid.uuid4()), **asked}, headers=who)
     assert answer.status_code in (200, 400), (asked, answer.text)
+
+
+async def test_who_asks_faster_than_they_may_waits_and_others_do_not(town: Town, read_about: Actor) -> None:
+    services = town.rooms["privacy"].services
+    slow = dataclasses.replace(services.ports, rate=RequestRate(town.valkey, per_second=1, burst=3))
+    routes = [*face_routes(RoomServices(services.discloser, slow), town.clock)]
+    routes += consent_bb_routes(RoomServices(services.discloser, slow), town.clock)
+    transport = httpx.ASGITransport(app=Litestar([route.handler for route in routes], openapi_config=None))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url=CITY_URL) as client:
+        path, asking = "/v2/usagePeriod", headers(town, read_about)
+        answers = [await client.get(path, headers=asking) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert answers[-1].json()["code"] == "RATE_LIMITED"
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        # Strangers are counted by where they ask from, with a bad token, without one, and for what is public.
+        codes = [(await client.get(path)).status_code for _ in range(2)]
+        codes += [(await client.get("/consent-bb/service/policy/1/")).status_code for _ in range(2)]
+        codes.append((await client.get(path, headers={"authorization": "Bearer x"})).status_code)
+        assert codes == [401, 401, 200, 429, 429]

@@ -36,6 +36,7 @@ from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 from gov_services.kit.manifest import FORMAT, TrustedDocument
+from gov_services.kit.rates import RequestRate
 from gov_services.kit.settings import Settings
 from gov_services.permits.app import create_room as create_permits
 from gov_services.privacy.app import create_room as create_privacy
@@ -289,11 +290,12 @@ async def found_town(settings: Settings, *, clock: FrozenClock, database: Databa
     transport = httpx.ASGITransport(app=create_providers())
     parties = Parties()
     webhooks = httpx.MockTransport(parties.receive)
+    fast = RequestRate(valkey, per_second=100_000, burst=100_000)
     rooms: dict[str, Room[Any]] = {
         "identity": await create_identity(settings, clock=clock, valkey=valkey, transport=transport),
         "permits": await create_permits(settings, clock=clock, valkey=valkey),
         "healthcode": await create_healthcode(settings, clock=clock, valkey=valkey),
-        "privacy": await create_privacy(settings, clock=clock, valkey=valkey, transport=webhooks),
+        "privacy": await create_privacy(settings, clock=clock, valkey=valkey, transport=webhooks, rate=fast),
     }
     for room in rooms.values():
         await room.start()
