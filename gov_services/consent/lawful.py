@@ -108,10 +108,13 @@ def _discloses(purpose: Purpose) -> bool:
 def require_follows(earlier: Purpose | None, later: Purpose) -> None:
     """A purpose or a method that changes ends the consents to it on a day that the bundle names (PIPL 14).
 
-    A field more is no such change: consents do not cover it, and go on covering the rest.
+    A field more is no such change: consents do not cover it, and go on covering the rest. What people were asked to
+    agree to is not taken on without asking: another basis is another purpose.
     """
-    if earlier is None or later.basis is not Basis.CONSENT or earlier.basis is not Basis.CONSENT:
+    if earlier is None or earlier.basis is not Basis.CONSENT:
         return
+    if later.basis is not Basis.CONSENT:
+        raise PurposeRefused(f"{later.code}: people were asked for it; another basis is another purpose (PIPL 14)")
     changed = [
         name
         for name in ("title", "notice", "controller", "recipients", "automated")

@@ -81,6 +81,9 @@ def test_a_purpose_that_is_told_differently_says_until_when_earlier_consents_hol
     # A field more is no other purpose: nobody has agreed to it, and the rest goes on.
     require_follows(earlier, replace(earlier, grants={**earlier.grants, "Citizen.name": Form.MASKED}))
     require_follows(None, replace(earlier, notice=told))
+    # Nobody who said no is overruled by a law that comes to mind later.
+    with pytest.raises(PurposeRefused, match="another basis is another purpose"):
+        require_follows(earlier, replace(earlier, basis=Basis.STATUTORY, law="统计法", article="第七条"))
     statutory = replace(earlier, basis=Basis.STATUTORY)
     require_follows(statutory, replace(statutory, notice=told))
 
