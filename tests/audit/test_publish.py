@@ -23,7 +23,7 @@ from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrator, LogInconsistent
 from gov_services.audit.log import AuditLog
 from gov_services.audit.note import NoteKey, divide
-from gov_services.audit.publish import Publisher
+from gov_services.audit.publish import Published, Publisher
 from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.audit.witness import Witness, create_witness_app, logs_of
 from gov_services.audit.witnesses import WitnessPolicy
@@ -329,27 +329,39 @@ async def test_a_long_log_comes_out_in_steps_that_are_not_done_twice(
 ) -> None:
     monkeypatch.setattr(publish, "TILES_STEP", 256)
     await permits_log.append([make_entry() for _ in range(700)])
-    await integrator.run_once()
-    put, began = publisher._put_tiles, []
+    assert (await integrator.run_once()) is not None
+    put, gave_out, done = publisher._put_tiles, [], []
 
     async def short_of_time(old: int, new: int) -> None:
-        began.append(old)
-        if began in ([0, 256], [0, 256, 256, 512]):
+        if old and old not in gave_out:
+            gave_out.append(old)
             raise OSError("no more time")
         await put(old, new)
+        done.append(old)
 
     monkeypatch.setattr(publisher, "_put_tiles", short_of_time)
-    for _ in range(2):
-        with pytest.raises(DatabaseUnavailable):
-            await publisher.run_once()
-    assert await publisher.run_once() is not None
-    assert began == [0, 256, 256, 512, 512]
+    runs = 0
+    while (published := await run_if_there_is_time(publisher)) is None:
+        runs += 1
+        assert runs < 30, (gave_out, done)
+    assert published.checkpoint.size == 700
+    assert (gave_out, done) == ([256, 512], [0, 256, 512])
     assert (await reader.follow())[0] == 700
     # Moved away, all of it is written anew.
     (tmp_path / "tree").rename(tmp_path / "away")
     (tmp_path / "tree").mkdir()
-    assert await publisher.run_once() is not None
+    while await run_if_there_is_time(publisher) is None:
+        runs += 1
+        assert runs < 30, done
     assert (await reader.follow())[0] == 700
+
+
+async def run_if_there_is_time(publisher: Publisher) -> Published | None:
+    """One run; None where it stops short, as it may on a machine that is slow for a while, too."""
+    try:
+        return await publisher.run_once()
+    except DatabaseUnavailable:
+        return None
 
 
 @pytest.mark.parametrize("body", ["\u00b2\n", "", "x", "-1\n", "9" * 5000 + "\n"])
