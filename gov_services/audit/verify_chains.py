@@ -179,7 +179,9 @@ class Chains:
         ids = {item.entry_id for item, _ in self._listed.values()}
         if not ids:
             return
-        there = await store.numbered_among(self.session, ids) | await store.waiting_among(self.session, ids)
+        # First where it waits: it goes on to a number meanwhile, and never back.
+        there = await store.waiting_among(self.session, ids)
+        there |= await store.numbered_among(self.session, ids)
         for item, writer in self._listed.values():
             if item.entry_id not in there:
                 self.dropped.append((f"entry {item.entry_id}", f"writer {writer} signed for it, and it is not there"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -288,3 +289,40 @@ async def test_a_log_is_verified_while_it_is_written(
     for _ in range(3):
         report = await verified()
         assert report.sound, report.findings
+
+
+async def test_what_is_numbered_while_it_is_looked_for_is_not_called_dropped(
+    permits_log: AuditLog,
+    integrator: Integrator,
+    database: Database,
+    make_entry: MakeEntry,
+    room_database: RoomDatabase,
+    verified: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is looked for where it waits and where it is numbered, and goes from the one to the other in between."""
+    monkeypatch.setattr(log_module, "CHANGES_LISTED_WITHIN_S", 0.01)
+    async with room_database("permits").writing() as session:
+        await permits_log.record_change(session, make_entry(kind=EntryKind.CHANGE))
+    for _ in range(100):
+        if await count(database, "audit.batch"):
+            break
+        await asyncio.sleep(0.02)
+    asked = []
+
+    def then_numbered(name: str) -> None:
+        ask = getattr(store, name)
+
+        async def asking(*args: Any) -> Any:
+            answer = await ask(*args)
+            asked.append(name)
+            await integrator.run_once()
+            return answer
+
+        monkeypatch.setattr(store, name, asking)
+
+    then_numbered("numbered_among")
+    then_numbered("waiting_among")
+    report = await verified()
+    assert len(asked) == 2
+    assert report.sound, report.findings
