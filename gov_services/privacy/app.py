@@ -34,7 +34,6 @@ CONSENT_VERIFICATION = "consent-verification"
 ERASURE = "erasure-in-rooms"
 """Purpose of knowing what an erasure must leave."""
 WEBHOOK_TIMEOUT_S = 3.0
-"""Below what a transaction may idle for: a message is told within the one that takes it off the outbox."""
 
 
 async def create_room(
@@ -73,7 +72,6 @@ async def create_room(
                 ERASURE, jobs.on_application_submitted, sources=frozenset({"permits"})
             ),
             "identity.glass_broken": Handler(LOG_REVIEW, findings.on_glass_broken, sources=frozenset({"identity"})),
-            webhooks.DUE: Handler(CONSENT_VERIFICATION, webhooks.on_due, sources=frozenset({"privacy"})),
             "payments.bill_settled": Handler(ERASURE, jobs.on_bill_settled, sources=frozenset({"payments"})),
         },
         jobs=(
@@ -88,6 +86,7 @@ async def create_room(
             Job(evidence.COUNT, LOG_REVIEW, 10.0, evidence.count_uses),
             Job(upkeep.END, CONSENT_UPKEEP, 60.0, upkeep.end_consents),
             Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),
+            Job(webhooks.JOB, CONSENT_VERIFICATION, 1.0, webhooks.tell_due),
             Job(upkeep.NOTICES, CONSENT_UPKEEP, 600.0, upkeep.give_deferred_notices),
         ),
         routes=lambda services: [

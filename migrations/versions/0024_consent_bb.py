@@ -50,6 +50,20 @@ TABLES = (
       CONSTRAINT pk_webhook PRIMARY KEY (webhook_id)
     )
     """,
+    """
+    CREATE TABLE privacy.webhook_message (
+      message_id uuid NOT NULL,
+      webhook_id uuid NOT NULL,
+      body bytea NOT NULL,
+      made_at timestamptz NOT NULL,
+      due_at timestamptz NOT NULL,
+      attempts integer NOT NULL,
+      CONSTRAINT pk_webhook_message PRIMARY KEY (message_id),
+      CONSTRAINT fk_webhook_message_webhook_id_webhook FOREIGN KEY (webhook_id) REFERENCES privacy.webhook (webhook_id)
+    )
+    """,
+    "CREATE INDEX ix_webhook_message_due_at ON privacy.webhook_message (due_at)",
+    "CREATE INDEX ix_webhook_message_webhook_id ON privacy.webhook_message (webhook_id, message_id)",
     "CREATE INDEX ix_webhook_client ON privacy.webhook (client) WHERE removed_at IS NULL",
     "CREATE INDEX ix_standing_recipient ON consent.standing (recipient, consent_id)",
 )
@@ -62,6 +76,7 @@ def upgrade() -> None:
     append_only("privacy.agreement_policy")
     privacy = role("privacy")
     op.execute(f"GRANT SELECT, INSERT ON privacy.processing_policy, privacy.agreement_policy TO {privacy}")
+    op.execute(f"GRANT SELECT, INSERT, DELETE, UPDATE (due_at, attempts) ON privacy.webhook_message TO {privacy}")
     op.execute(f"GRANT SELECT, INSERT, UPDATE (url, disabled, removed_at) ON privacy.webhook TO {privacy}")
 
 

@@ -33,7 +33,7 @@ NOT_BY_CITIZEN = {
     *("permits.service", "permits.officer", "payments.notification", "payments.transition"),
     *("privacy.narrowing", "privacy.finding", "privacy.finding_review", "privacy.field_use", "privacy.watermark"),
     *("privacy.breach", "privacy.purpose_draft", "privacy.compliance_audit", "public"),
-    *("privacy.processing_policy", "privacy.agreement_policy", "privacy.webhook"),
+    *("privacy.processing_policy", "privacy.agreement_policy", "privacy.webhook", "privacy.webhook_message"),
     # Of nobody until a citizen scans its code.
     "privacy.consent_request",
     # Directories: from a keyed digest, a token or a tag to a citizen.

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from bank_consents import ask_adult, give, notice_hash
-from consent_bb_client import BANK, Asker, asking, bare, number_of, officer, require_hashed, sign
+from consent_bb_client import BANK, Asker, asking, bare, number_of, officer, request_by_code, require_hashed, sign
 from town import Town, sample_number
 
 from gov_services.consent.receipts import TYPE
@@ -146,7 +146,7 @@ async def test_a_party_asks_and_the_citizen_signs_or_says_no(town: Town, ask: As
     # A consent that ended is asked for, and waits to be signed.
     last = bare((await ask("GET", path, citizen))["consentRecord"])
     await ask("PUT", record, citizen, {"consentRecord": {**last, "optIn": False}})
-    await _request_by_code(town, bank, citizen)
+    await request_by_code(town, bank, citizen)
     waiting = (await ask("GET", path, citizen))["consentRecord"]
     assert (waiting["state"], waiting["status"], waiting["optIn"]) == ("unsigned", "requested", False)
     empty = {"signature": _no_signature()}
@@ -212,21 +212,3 @@ async def test_nobody_is_made_here(ask: Asker, town: Town, citizen: Actor) -> No
 def _no_signature() -> dict[str, str]:
     names = ("id", "payload", "signature", "verificationMethod", "verificationPayload", "verificationPayloadHash")
     return dict.fromkeys((*names, "verificationSignedBy", "timestamp"), "")
-
-
-async def _request_by_code(town: Town, bank: Actor, citizen: Actor) -> None:
-    """The bank shows a code, and the citizen scans it."""
-    opened = await town.ask(
-        "privacy",
-        "mutation($i: OpenConsentRequestInput!) { openConsentRequest(input: $i) { code userErrors { code } } }",
-        {"i": {"purpose": "adult-check"}},
-        purpose="consent-requests",
-        actor=bank,
-    )
-    await town.ask(
-        "privacy",
-        "mutation($i: ReceiveConsentRequestInput!) { receiveConsentRequest(input: $i) { userErrors { code } } }",
-        {"i": {"code": opened["data"]["openConsentRequest"]["code"]}},
-        purpose="consent-management",
-        actor=citizen,
-    )

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from consent_bb_client import BANK, Asker, asking, number_of, officer, require_hashed, sign
+from consent_bb_client import BANK, Asker, asking, bare, number_of, officer, request_by_code, require_hashed, sign
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from town import Town, sample_number
@@ -23,6 +23,13 @@ from gov_services.privacy.consent_bb.routes import OPERATIONS
 pytestmark = pytest.mark.untraced
 IDS = ("policy_id", "agreement_id", "individual_id", "webhook_id", "record_id")
 POLICY = {"id": "", "name": "Rules", "version": "1", "url": "https://city.example/rules"}
+HOOK = {
+    "id": "",
+    "payloadUrl": "https://hooks.riverside-bank.example/consents",
+    "contentType": "application/json",
+    "disabled": False,
+    "secretKey": "",
+}
 SURVEY = """
 title = { "zh-CN" = "满意度调查", en = "Survey" }
 notice = { "zh-CN" = "经您同意,数据局可读取打码姓名以邀请您参加调查。", en = "A masked name, to invite you." }
@@ -144,24 +151,17 @@ async def test_agreements_change_by_drafts_that_another_officer_decides_on(
 
 async def test_a_webhook_tells_of_changes_until_it_is_removed(town: Town, ask: Asker, citizen: Actor) -> None:
     bank = town.party(BANK)
-    hook = {
-        "id": "",
-        "payloadUrl": "https://hooks.riverside-bank.example/consents",
-        "contentType": "application/json",
-        "disabled": False,
-        "secretKey": "",
-    }
-    made = (await ask("POST", "/config/webhook/", bank, {"webhook": hook}))["webhook"]
+    made = (await ask("POST", "/config/webhook/", bank, {"webhook": HOOK}))["webhook"]
     path, secret = f"/config/webhook/{made['id']}/", made["secretKey"]
     assert secret.startswith("whsec_")
     assert (await ask("GET", path, bank))["webhook"] == {**made, "secretKey": ""}
     assert (await ask("GET", "/config/webhooks/", bank))["webhooks"] == [{**made, "secretKey": ""}]
     consent = (await sign(ask, citizen, await number_of(ask, "adult-check")))["consentRecord"]["id"]
     town.parties.status = 500
-    await town.settle()
+    await town.rooms["privacy"].run_job("tell-webhooks")
     town.parties.status = 204
     town.clock.advance(dt.timedelta(minutes=5))
-    await town.settle()
+    await town.rooms["privacy"].run_job("tell-webhooks")
     first, second = town.parties.sent
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     body = json.loads(second.content)
@@ -169,15 +169,15 @@ async def test_a_webhook_tells_of_changes_until_it_is_removed(town: Town, ask: A
     assert str(citizen.id) not in second.content.decode()
     assert hmac.compare_digest(second.headers["webhook-signature"], _signed(secret, second))
 
-    silent = (await ask("PUT", path, bank, {"webhook": {**hook, "disabled": True}}))["webhook"]
+    silent = (await ask("PUT", path, bank, {"webhook": {**HOOK, "disabled": True}}))["webhook"]
     assert (silent["disabled"], silent["secretKey"]) == (True, secret)
     await ask("DELETE", "/service/individual/record/", citizen)
-    await town.settle()
+    await town.rooms["privacy"].run_job("tell-webhooks")
     assert len(town.parties.sent) == 2
     await ask("DELETE", path, bank)
     assert await ask.refused("GET", path, bank) == "NOT_FOUND"
     actions = [entry.action for entry in await town.entries() if entry.action.startswith("webhook.")]
-    assert actions == ["webhook.created", "webhook.told", "webhook.updated", "webhook.removed"]
+    assert actions == [f"webhook.{name}" for name in ("created", "put-off", "told", "updated", "removed")]
 
 
 @pytest.mark.parametrize(
@@ -250,3 +250,53 @@ def _signed(secret: str, request: httpx.Request) -> str:
     content = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.content
     digest = hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), content, "sha256")
     return f"v1,{base64.b64encode(digest).decode()}"
+
+
+async def test_a_webhook_hears_in_order_and_nothing_of_what_was_merely_asked(
+    town: Town, ask: Asker, citizen: Actor
+) -> None:
+    bank, number = town.party(BANK), await number_of(ask, "adult-check")
+    for _ in range(2):
+        await ask("POST", "/config/webhook/", bank, {"webhook": HOOK})
+    # Asked for, refused, asked for again, lapsed, and withdrawn before it was ever given: none of the bank's business.
+    await request_by_code(town, bank, citizen)
+    asked = (await ask("GET", f"/service/individual/record/data-agreement/{number}/", citizen))["consentRecord"]
+    refused = {"consentRecord": {**bare(asked), "optIn": False}}
+    await ask("PUT", f"/service/individual/record/consent-record/{asked['id']}/", citizen, refused)
+    await request_by_code(town, bank, citizen)
+    await ask("DELETE", "/service/individual/record/", citizen)
+    assert await town.value("SELECT count(*) FROM privacy.webhook_message") == 0
+    assert (await ask("GET", "/service/verification/consent-records/", bank))["consentRecords"] == []
+
+    record = (await sign(ask, citizen, number))["consentRecord"]
+    await ask("DELETE", "/service/individual/record/", citizen)
+    path = f"/service/verification/consent-record/{record['id']}/"
+    before = await ask("GET", path, bank)
+    # That the question reached somebody, a record does not tell either.
+    await request_by_code(town, bank, citizen)
+    assert await town.value("SELECT state FROM consent.standing") == "requested"
+    assert await ask("GET", path, bank) == before
+    town.parties.status = 500
+    await town.rooms["privacy"].run_job("tell-webhooks")
+    town.parties.status = 204
+    assert len(town.parties.sent) == 2, "the second change waits behind the first"
+    town.clock.advance(dt.timedelta(minutes=5))
+    assert await town.rooms["privacy"].run_job("tell-webhooks") == 4
+    told = [json.loads(request.content)["type"] for request in town.parties.sent[2:]]
+    assert sorted(told[:2]) == ["consent.renewed", "consent.renewed"] or told[:2] == ["consent.given"] * 2
+    assert told[2:] == ["consent.withdrawn"] * 2
+    assert await town.value("SELECT count(*) FROM privacy.webhook_message") == 0
+
+
+async def test_what_cannot_be_told_is_given_up_and_a_slow_party_holds_nobody_up(
+    town: Town, ask: Asker, citizen: Actor
+) -> None:
+    await ask("POST", "/config/webhook/", town.party(BANK), {"webhook": HOOK})
+    await sign(ask, citizen, await number_of(ask, "adult-check"))
+    town.parties.status = 503
+    for _ in range(30):
+        await town.rooms["privacy"].run_job("tell-webhooks")
+        town.clock.advance(dt.timedelta(hours=3))
+    assert await town.value("SELECT count(*) FROM privacy.webhook_message") == 0
+    assert (await town.entries())[-1].action == "webhook.given-up"
+    assert 20 < len(town.parties.sent) < 30

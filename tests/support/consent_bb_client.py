@@ -55,7 +55,7 @@ async def number_of(ask: Asker, code: str) -> str:
     return number
 
 
-async def sign(ask: Asker, citizen: Actor, number: str, *, opt_in: bool = True, status: int = 200) -> Any:
+async def sign(ask: Asker, citizen: Actor, number: str) -> Any:
     """Draft and sign, as the specification has it."""
     drafted = await ask(
         "POST",
@@ -64,8 +64,7 @@ async def sign(ask: Asker, citizen: Actor, number: str, *, opt_in: bool = True, 
         individualId=str(citizen.id),
         dataAgreementId=number,
     )
-    drafted["consentRecord"]["optIn"] = opt_in
-    return await ask("POST", "/service/individual/record/consent-record/", citizen, drafted, status)
+    return await ask("POST", "/service/individual/record/consent-record/", citizen, drafted)
 
 
 def require_hashed(revision: dict[str, Any]) -> dict[str, Any]:
@@ -88,3 +87,21 @@ async def asking(town: Town) -> AsyncIterator[Asker]:
 def bare(record: dict[str, Any]) -> dict[str, Any]:
     """What of a record is sent back to change it."""
     return {name: record[name] for name in ("id", "dataAgreementRevisionHash", "state", "optIn")}
+
+
+async def request_by_code(town: Town, bank: Actor, citizen: Actor) -> None:
+    """The bank shows a code, and the citizen scans it."""
+    opened = await town.ask(
+        "privacy",
+        "mutation($i: OpenConsentRequestInput!) { openConsentRequest(input: $i) { code userErrors { code } } }",
+        {"i": {"purpose": "adult-check"}},
+        purpose="consent-requests",
+        actor=bank,
+    )
+    await town.ask(
+        "privacy",
+        "mutation($i: ReceiveConsentRequestInput!) { receiveConsentRequest(input: $i) { userErrors { code } } }",
+        {"i": {"code": opened["data"]["openConsentRequest"]["code"]}},
+        purpose="consent-management",
+        actor=citizen,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, Boolean, Index, Integer, LargeBinary, Text, Uuid
+from sqlalchemy import TIMESTAMP, Boolean, ForeignKey, Index, Integer, LargeBinary, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gov_services.kit.database import Base
@@ -63,3 +63,21 @@ class WebhookRow(Base):
     disabled: Mapped[bool] = mapped_column(Boolean)
     made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     removed_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+
+
+class MessageRow(Base):
+    """That a webhook has still to be told of a change: no names, no values. Gone once it is told, or given up."""
+
+    __tablename__ = "webhook_message"
+    __table_args__ = (
+        Index("ix_webhook_message_due_at", "due_at"),
+        Index("ix_webhook_message_webhook_id", "webhook_id", "message_id"),
+        {"schema": "privacy"},
+    )
+
+    message_id: Mapped[UUID] = mapped_column(Uuid(as_uuid=True), primary_key=True)
+    webhook_id: Mapped[UUID] = mapped_column(Uuid(as_uuid=True), ForeignKey("privacy.webhook.webhook_id"))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    due_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    attempts: Mapped[int] = mapped_column(Integer)

@@ -24,9 +24,13 @@ from gov_services.privacy import store as privacy_store
 from gov_services.privacy.consent_bb import agreements, shapes, store, views
 from gov_services.privacy.consent_bb.register import Agreement
 from gov_services.privacy.consent_bb.views import Person, Shown
+from gov_services.privacy.consent_bb.webhooks import is_partys
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import consents, requests
 from gov_services.subgraph.context import ReadContext, WriteContext
+
+ASKED = (ConsentState.REQUESTED, ConsentState.DEFERRED)
+"""Where a party waits for an answer."""
 
 
 class IndividualNotYours(UserError):
@@ -129,12 +133,19 @@ async def one_given(ctx: ReadContext[PrivacyPorts], *, consent_id: str) -> Stand
     identifier = parse_id(consent_id)
     async with ctx.reading() as session:
         admit(await ctx.services.discloser.bundles.current(session), ctx.call)
-        row = await store.by_name(session, consent_id=identifier) if identifier else None
-        if row is None or row.recipient != ctx.actor.client_id or row.state in ("requested", "deferred", "refused"):
+        recipient = ctx.actor.client_id
+        row = await store.one_given(session, consent_id=identifier, recipient=recipient) if identifier else None
+        if row is None:
             raise NotFound
         tag = await ctx.subject_tag(session, row.citizen_id)
     await ctx.disclosures.require_log_read("consent-record", tag=tag)
     return row
+
+
+def as_party_sees(chain: Sequence[RevisionRow]) -> list[RevisionRow]:
+    """Of a consent that a party was given, the revisions that are its to know (`webhooks.is_partys`)."""
+    before = [None, *(row.state for row in chain)]
+    return [row for row, state in zip(chain, before, strict=False) if is_partys(state, row.state)]
 
 
 async def give(ctx: WriteContext[PrivacyPorts], *, found: Agreement, wording: str) -> RevisionRow:
@@ -152,7 +163,7 @@ async def give(ctx: WriteContext[PrivacyPorts], *, found: Agreement, wording: st
                 days=None,
                 terms=consents.Asked(),
             )
-            return await _last(ctx, citizen_id, found)
+            return await _last(ctx, citizen_id, found.code, found.recipient)
     return await consents.give_consent(
         ctx,
         purpose=found.code,
@@ -172,41 +183,44 @@ async def opt(
     row = await _own_row(ctx, citizen_id, consent_id)
     if opt_in and row.state == ConsentState.PAUSED:
         return await consents.resume_consent(ctx, consent_id=consent_id)
+    if opt_in and not wording:
+        raise NotWhatIsAgreed
     if opt_in:
         return await give(ctx, found=found, wording=wording)
-    if row.state in (ConsentState.REQUESTED, ConsentState.DEFERRED):
-        return await refuse(ctx, found=found)
+    if row.state in ASKED:
+        return await refuse(ctx, code=found.code, recipient=found.recipient)
     return await consents.withdraw_consent(ctx, consent_id=consent_id)
 
 
-async def refuse(ctx: WriteContext[PrivacyPorts], *, found: Agreement) -> RevisionRow:
+async def refuse(ctx: WriteContext[PrivacyPorts], *, code: str, recipient: str) -> RevisionRow:
     """Say no to what a party asked for. Raises IllegalConsentChange where nobody asked."""
     citizen_id = ctx.citizen_id()
     for request in await privacy_store.requests_of(ctx.session, citizen_id=citizen_id, now=ctx.now):
-        if (request.purpose, request.recipient) == (found.code, found.recipient):
+        if (request.purpose, request.recipient) == (code, recipient):
             await requests.answer_with_refusal(ctx, request_id=request.request_id)
-            return await _last(ctx, citizen_id, found)
-    return await consents.refuse_consent(ctx, purpose=found.code, recipient=found.recipient)
+            return await _last(ctx, citizen_id, code, recipient)
+    return await consents.refuse_consent(ctx, purpose=code, recipient=recipient)
 
 
 async def withdraw_all(ctx: WriteContext[PrivacyPorts]) -> int:
-    """Withdraw or refuse whatever still stands or waits; how many. What was agreed to stays on record (PIPL 69)."""
+    """Withdraw whatever stands, refuse whatever waits; how many. What was agreed to stays on record (PIPL 69)."""
     citizen_id, ended = ctx.citizen_id(), 0
     for row in await consent_store.consents_of(ctx.session, citizen_id=citizen_id):
-        if (ConsentState(row.state), ConsentEvent.WITHDRAW) in TRANSITIONS:
+        if row.state in ASKED and row.purpose in ctx.bundle.purposes:
+            await refuse(ctx, code=row.purpose, recipient=row.recipient)
+            ended += 1
+        elif (ConsentState(row.state), ConsentEvent.WITHDRAW) in TRANSITIONS:
             await consents.withdraw_consent(ctx, consent_id=row.consent_id)
             ended += 1
     await ctx.record("consent.all-withdrawn", subject=citizen_id, object_ref=f"consents:{ended}")
     return ended
 
 
-def require_agreed(
-    signature: shapes.Signature, found: Agreement, person: Person, *, opt_in: bool, revision_hash: str
-) -> None:
+def require_agreed(signature: shapes.Signature, found: Agreement, person: Person, *, revision_hash: str) -> None:
     """Hold a signed draft against what it is of. Raises MethodUnknown, NotWhatIsAgreed."""
     if signature.verification_method != views.SESSION:
         raise MethodUnknown
-    agreed = views.what_is_agreed(found, person, opt_in=opt_in)
+    agreed = views.what_is_agreed(found, person)
     if (
         signature.verification_payload != agreed
         or signature.payload != agreed
@@ -235,10 +249,8 @@ async def _own_row(ctx: WriteContext[PrivacyPorts], citizen_id: UUID, consent_id
     raise NotFound
 
 
-async def _last(ctx: WriteContext[PrivacyPorts], citizen_id: UUID, found: Agreement) -> RevisionRow:
-    chain = await consent_store.revisions_of(
-        ctx.session, citizen_id=citizen_id, purpose=found.code, recipient=found.recipient
-    )
+async def _last(ctx: WriteContext[PrivacyPorts], citizen_id: UUID, code: str, recipient: str) -> RevisionRow:
+    chain = await consent_store.revisions_of(ctx.session, citizen_id=citizen_id, purpose=code, recipient=recipient)
     if not chain:
         raise NotFound
     return chain[-1]

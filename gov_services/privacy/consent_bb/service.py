@@ -40,7 +40,9 @@ async def list_given(ctx: Context, asked: Asked) -> Shown:
     rows = await records.given_to_party(ctx, offset=offset, limit=limit)
     async with ctx.reading() as session:
         show, chains = await shower(ctx, session), await store.chains(session, consents=rows)
-        shown = [await show.record(chains[row.consent_id], records.by_consent(row)) for row in rows]
+        shown = [
+            await show.record(records.as_party_sees(chains[row.consent_id]), records.by_consent(row)) for row in rows
+        ]
     return {"consentRecords": shown}
 
 
@@ -48,7 +50,7 @@ async def read_given(ctx: Context, asked: Asked) -> Shown:
     """`serviceVerificationConsentRecordRead`, signed, so that a party can show what it relied on."""
     row = await records.one_given(ctx, consent_id=asked.path["record_id"])
     async with ctx.reading() as session:
-        chain = (await store.chains(session, consents=[row]))[row.consent_id]
+        chain = records.as_party_sees((await store.chains(session, consents=[row]))[row.consent_id])
         show, person = await shower(ctx, session), records.by_consent(row)
         return {
             "consentRecord": await show.record(chain, person, signed=True),
@@ -96,26 +98,20 @@ async def draft(ctx: Context, asked: Asked) -> Shown:
         raise NotFound
     return {
         "consentRecord": views.draft_record(found, person),
-        "signature": views.draft_signature(found, person, opt_in=True, at=ctx.now),
+        "signature": views.draft_signature(found, person, at=ctx.now),
     }
 
 
 async def sign(ctx: Context, asked: Asked) -> Shown:
-    """`serviceIndividualConsentRecordSignatureCreate`: a draft comes back, and is agreed to, or refused."""
+    """`serviceIndividualConsentRecordSignatureCreate`: a draft comes back, and is agreed to."""
     body, person = shapes.read_body(asked.body, shapes.PairBody), _individual(ctx, asked)
     record = body.consent_record
     found = await _agreement_signed(ctx, record, body.signature)
-    opt_in = record.opt_in is not False
-    if record.id:
+    if record.id or record.opt_in is False:
         raise records.NotWhatIsAgreed
-    records.require_agreed(
-        body.signature, found, person, opt_in=opt_in, revision_hash=record.data_agreement_revision_hash
-    )
-    if opt_in:
-        outcome = await commit(ctx, records.give, found=found, wording=record.data_agreement_revision_hash)
-    else:
-        outcome = await commit(ctx, records.refuse, found=found)
-    row: RevisionRow = done(outcome)
+    wording = record.data_agreement_revision_hash
+    records.require_agreed(body.signature, found, person, revision_hash=wording)
+    row: RevisionRow = done(await commit(ctx, records.give, found=found, wording=wording))
     shown = await _own_record(ctx, asked, str(row.consent_id))
     return {**shown, "signature": shown["consentRecord"]["signature"]}
 
@@ -158,7 +154,7 @@ async def signature_to_sign(ctx: Context, asked: Asked) -> Shown:
     shown = (await _own_record(ctx, asked, identifier))["consentRecord"]
     if "signature" in shown:
         return {"signature": shown["signature"]}
-    return {"signature": views.draft_signature(found, records.own(ctx), opt_in=True, at=ctx.now)}
+    return {"signature": views.draft_signature(found, records.own(ctx), at=ctx.now)}
 
 
 async def sign_record(ctx: Context, asked: Asked) -> Shown:
@@ -169,7 +165,7 @@ async def sign_record(ctx: Context, asked: Asked) -> Shown:
     shown = (await _own_record(ctx, asked, identifier))["consentRecord"]
     if shown["state"] == "unsigned":
         newest = found.newest.purpose.notice_hash.hex()
-        records.require_agreed(signature, found, records.own(ctx), opt_in=True, revision_hash=newest)
+        records.require_agreed(signature, found, records.own(ctx), revision_hash=newest)
         done(await commit(ctx, records.give, found=found, wording=newest))
         shown = (await _own_record(ctx, asked, identifier))["consentRecord"]
     elif signature.signature != shown["signature"]["signature"]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
 from gov_services.consent.models import RevisionRow, StandingRow
 from gov_services.kit.database import ReadSession, Session
-from gov_services.privacy.consent_bb.models import AgreementPolicyRow, PolicyRow, WebhookRow
+from gov_services.privacy.consent_bb.models import AgreementPolicyRow, MessageRow, PolicyRow, WebhookRow
 from gov_services.privacy.models import SubjectRow
 
 POLICIES = 0x676F7670
@@ -82,16 +83,70 @@ async def webhooks_to_tell(session: ReadSession, *, client: str) -> Sequence[UUI
     return (await session.execute(query)).scalars().all()
 
 
+async def lease_messages(
+    session: Session, *, now: dt.datetime, until: dt.datetime, limit: int
+) -> Sequence[tuple[MessageRow, WebhookRow]]:
+    """Take the oldest message of so many webhooks, where it is due: nobody else tells it before `until`.
+
+    A newer one waits for it, so that a party hears of changes in their order.
+    """
+    oldest = (
+        select(MessageRow.message_id)
+        .ext(distinct_on(MessageRow.webhook_id))
+        .order_by(MessageRow.webhook_id, MessageRow.message_id)
+    )
+    query = (
+        select(MessageRow, WebhookRow)
+        .join(WebhookRow, WebhookRow.webhook_id == MessageRow.webhook_id)
+        .where(MessageRow.message_id.in_(oldest), MessageRow.due_at <= now)
+        .order_by(MessageRow.due_at)
+        .limit(limit)
+        .with_for_update(of=MessageRow, skip_locked=True)
+    )
+    found = [(message, hook) for message, hook in await session.execute(query)]
+    for message, _ in found:
+        message.due_at = until
+    return found
+
+
+async def message_for_update(session: Session, *, message_id: UUID) -> MessageRow | None:
+    """A message that is not told yet, locked until the transaction ends."""
+    return await session.get(MessageRow, message_id, with_for_update=True)
+
+
+async def before(session: ReadSession, revision: RevisionRow) -> RevisionRow | None:
+    """The revision before that one; None for the first."""
+    key = (revision.citizen_id, revision.purpose, revision.recipient, revision.number - 1)
+    return await session.get(RevisionRow, key)
+
+
 async def given_to(session: ReadSession, *, recipient: str, offset: int, limit: int) -> Sequence[StandingRow]:
     """Consents that a party was ever given, as they stand, by their name."""
     query = (
         select(StandingRow)
-        .where(StandingRow.recipient == recipient, StandingRow.state.not_in(("requested", "deferred", "refused")))
+        .where(StandingRow.recipient == recipient, _was_given())
         .order_by(StandingRow.consent_id)
         .offset(offset)
         .limit(limit)
     )
     return (await session.execute(query)).scalars().all()
+
+
+def _was_given() -> ColumnElement[bool]:
+    return exists().where(
+        RevisionRow.citizen_id == StandingRow.citizen_id,
+        RevisionRow.purpose == StandingRow.purpose,
+        RevisionRow.recipient == StandingRow.recipient,
+        RevisionRow.state.in_(("given", "renewed")),
+    )
+
+
+async def one_given(session: ReadSession, *, consent_id: UUID, recipient: str) -> StandingRow | None:
+    """The consent of that name, if that party was ever given it."""
+    query = select(StandingRow).where(
+        StandingRow.consent_id == consent_id, StandingRow.recipient == recipient, _was_given()
+    )
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def by_name(session: ReadSession, *, consent_id: UUID) -> StandingRow | None:

@@ -204,14 +204,15 @@ def record_revision(chain: Sequence[RevisionRow], found: Agreement, person: Pers
     The ledger hashes over the citizen's id, which is nobody else's business: its own hash stands in the snapshot.
     """
     previous, snapshot = "", b""
-    for row in chain:
+    # Counted as they are seen: a gap would tell of what is not.
+    for number, row in enumerate(chain, start=1):
         previous = sha256(snapshot).hex() if snapshot else ""
         snapshot = canonical_json(
             {
                 "objectData": record(row, found, person),
                 "schemaName": "ConsentRecord",
                 "objectId": str(row.consent_id),
-                "revision": row.number,
+                "revision": number,
                 "timestamp": row.made_at.isoformat(),
                 "authorizedByOther": row.made_by,
                 "predecessorHash": previous,
@@ -257,21 +258,21 @@ def draft_record(found: Agreement, person: Person, *, opt_in: bool = True) -> Sh
     }
 
 
-def what_is_agreed(found: Agreement, person: Person, *, opt_in: bool) -> str:
-    """What a citizen's session vouches for when they agree, or refuse: whose, to what, yes or no."""
+def what_is_agreed(found: Agreement, person: Person) -> str:
+    """What a citizen's session vouches for when they agree: who, to what."""
     return canonical_json(
         {
             "dataAgreementId": found.id,
             "dataAgreementRevisionHash": found.newest.purpose.notice_hash.hex(),
             "individualId": person.id,
-            "optIn": opt_in,
+            "optIn": True,
         }
     ).decode()
 
 
-def draft_signature(found: Agreement, person: Person, *, opt_in: bool, at: dt.datetime) -> Shown:
+def draft_signature(found: Agreement, person: Person, *, at: dt.datetime) -> Shown:
     """A signature to be returned as it is: the session in which it comes back says who agrees."""
-    agreed = what_is_agreed(found, person, opt_in=opt_in)
+    agreed = what_is_agreed(found, person)
     return {
         "id": "",
         "payload": agreed,

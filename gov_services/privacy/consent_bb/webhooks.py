@@ -6,12 +6,13 @@ secret is derived, told to whoever makes or changes the webhook, and kept nowher
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import time
+from typing import ClassVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -20,19 +21,26 @@ import structlog
 
 from gov_services.consent.lifecycle import STANDS
 from gov_services.consent.models import RevisionRow
+from gov_services.consent.store import UNDER_WAY
 from gov_services.kit.actor import ActorKind
 from gov_services.kit.canonical import canonical_json
-from gov_services.kit.errors import Forbidden, NotFound, Unavailable, UserError
+from gov_services.kit.errors import Forbidden, NotFound, UserError
 from gov_services.kit.ids import new_id, parse_id
 from gov_services.privacy.consent_bb import shapes, store
-from gov_services.privacy.consent_bb.models import WebhookRow
+from gov_services.privacy.consent_bb.models import MessageRow, WebhookRow
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.subgraph.context import ReadContext, WriteContext
-from gov_services.subgraph.events import Event
+from gov_services.subgraph.relay import wait_after
+from gov_services.subgraph.unit_of_work import commit
 
-DUE = "privacy.webhook_due"
+JOB = "tell-webhooks"
 TOLD_UNTIL = dt.timedelta(days=3)
 """A change that could not be told for so long is not told any more: the party can read how its consents stand."""
+LEASE = dt.timedelta(seconds=30)
+RUN_S = 4.0
+"""A run begins nothing after that: others' jobs wait."""
+AT_ONCE = 20
+"""Webhooks that are told at once: a slow one holds nobody else up."""
 MOST = 10
 """Webhooks of one party."""
 LONGEST_URL = 500
@@ -48,13 +56,6 @@ class WebhookNotTaken(UserError):
         "zh-CN": "不接受该回调:{problem}。",
         "en": "That webhook is not taken: {problem}.",
     }
-
-
-class WebhookAway(Unavailable):
-    """A party's webhook did not take a message; it comes again."""
-
-    code = "WEBHOOK_AWAY"
-    messages: ClassVar[dict[str, str]] = {"zh-CN": "回调未成功。", "en": "The webhook did not answer."}
 
 
 async def create(ctx: WriteContext[PrivacyPorts], *, asked: shapes.Webhook) -> WebhookRow:
@@ -104,50 +105,94 @@ def secret_of(root: bytes, webhook_id: UUID) -> str:
     return "whsec_" + base64.b64encode(hmac.digest(root, f"webhook:{webhook_id}".encode(), hashlib.sha256)).decode()
 
 
+def is_partys(before: str | None, state: str) -> bool:
+    """Whether a change is a party's to know: what it was given, and how that went on or ended.
+
+    That it asked again, and what came of that, it learns of its request alone: else it could tell whom its question
+    reached, and one refusal from another.
+    """
+    return state in UNDER_WAY or before in UNDER_WAY
+
+
 async def announce(ctx: WriteContext[PrivacyPorts], revision: RevisionRow) -> None:
-    """Have a change of a consent told to its recipient, once it is committed. What was merely asked for is not told."""
-    if revision.state in ("requested", "deferred"):
+    """Have a change of a consent told to its recipient, once it is committed.
+
+    Only what a party may know: that it was given, and what became of what was given (`is_partys`).
+    """
+    hooks = await store.webhooks_to_tell(ctx.session, client=revision.recipient)
+    if not hooks:
         return
-    for webhook_id in await store.webhooks_to_tell(ctx.session, client=revision.recipient):
-        body = {
-            "webhook": str(webhook_id),
-            "type": f"consent.{revision.state}",
-            "consentRecordId": str(revision.consent_id),
-            "purpose": revision.purpose,
-            "optIn": revision.state in STANDS,
-            "at": revision.made_at.isoformat(),
-        }
-        await ctx.publish(DUE, subject=None, body=body)
+    before = await store.before(ctx.session, revision)
+    if not is_partys(before.state if before else None, revision.state):
+        return
+    body = {
+        "type": f"consent.{revision.state}",
+        "consentRecordId": str(revision.consent_id),
+        "purpose": revision.purpose,
+        "optIn": revision.state in STANDS,
+        "at": revision.made_at.isoformat(),
+    }
+    for webhook_id in hooks:
+        message_id = new_id(ctx.now)
+        ctx.session.add(
+            MessageRow(
+                message_id=message_id,
+                webhook_id=webhook_id,
+                body=canonical_json({"id": str(message_id), **body}),
+                made_at=ctx.now,
+                due_at=ctx.now,
+                attempts=0,
+            )
+        )
 
 
-async def on_due(ctx: WriteContext[PrivacyPorts], *, event: Event) -> None:
-    """Tell it. Raises WebhookAway, so that it comes again, for three days."""
-    webhook_id = UUID(event.body["webhook"])
-    row = await store.webhook(ctx.session, webhook_id=webhook_id)
-    outcome = "dropped"
-    if row is not None and row.removed_at is None and not row.disabled:
-        told = await _tell(ctx.ports, row, event, now=ctx.now)
-        if not told and ctx.now - event.published_at < TOLD_UNTIL:
-            raise WebhookAway
-        outcome = "told" if told else "given-up"
-    await ctx.record(
-        f"webhook.{outcome}",
-        subject=None,
-        object_ref=f"webhook:{webhook_id}",
-        recipient=f"client:{row.client}" if row is not None else None,
-    )
+async def tell_due(ctx: ReadContext[PrivacyPorts]) -> int:
+    """Tell what is due: of each webhook one after the other, all webhooks at once, no transaction open meanwhile.
+
+    What is not taken comes again, later each time, for three days.
+    """
+    told, until = 0, time.monotonic() + RUN_S
+    while time.monotonic() < until:
+        async with ctx.services.discloser.database.writing() as session:
+            leased = await store.lease_messages(session, now=ctx.now, until=ctx.now + LEASE, limit=AT_ONCE)
+        if not leased:
+            break
+        taken = await asyncio.gather(*(_tell(ctx.ports, hook, message, now=ctx.now) for message, hook in leased))
+        for (message, hook), one in zip(leased, taken, strict=True):
+            await commit(ctx, _note_told, message_id=message.message_id, hook=hook, taken=one)
+        told += len(leased)
+    return told
 
 
-async def _tell(ports: PrivacyPorts, row: WebhookRow, event: Event, *, now: dt.datetime) -> bool:
-    body = canonical_json({"id": str(event.id), **_without_address(event.body)})
-    headers = signed_headers(secret_of(ports.webhook_root, row.webhook_id), str(event.id), body, now)
+async def _note_told(
+    ctx: WriteContext[PrivacyPorts], *, message_id: UUID, hook: WebhookRow, taken: bool | None
+) -> None:
+    """What became of a message: told, put off, given up; dropped where the webhook is silent by now."""
+    message = await store.message_for_update(ctx.session, message_id=message_id)
+    outcome = "dropped" if taken is None else "told" if taken else "put-off"
+    if message is not None and outcome == "put-off":
+        message.attempts += 1
+        message.due_at = ctx.now + wait_after(message.attempts)
+        if ctx.now - message.made_at >= TOLD_UNTIL:
+            outcome = "given-up"
+    if message is not None and outcome != "put-off":
+        await ctx.session.delete(message)
+    name = f"webhook:{hook.webhook_id}"
+    await ctx.record(f"webhook.{outcome}", subject=None, object_ref=name, recipient=f"client:{hook.client}")
+
+
+async def _tell(ports: PrivacyPorts, hook: WebhookRow, message: MessageRow, *, now: dt.datetime) -> bool | None:
+    """Whether it was taken; None where nothing is told there any more."""
+    if hook.removed_at is not None or hook.disabled:
+        return None
+    headers = signed_headers(secret_of(ports.webhook_root, hook.webhook_id), str(message.message_id), message.body, now)
     try:
-        answer = await ports.http.post(row.url, content=body, headers={"content-type": JSON, **headers})
+        answer = await ports.http.post(hook.url, content=message.body, headers={"content-type": JSON, **headers})
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as away:
-        _log.warning("a webhook does not answer", webhook=str(row.webhook_id), error=type(away).__name__)
+        _log.warning("a webhook does not answer", webhook=str(hook.webhook_id), error=type(away).__name__)
         return False
     if not answer.is_success:
-        _log.warning("a webhook does not take it", webhook=str(row.webhook_id), status=answer.status_code)
+        _log.warning("a webhook does not take it", webhook=str(hook.webhook_id), status=answer.status_code)
     return answer.is_success
 
 
@@ -161,10 +206,6 @@ def signed_headers(secret: str, message_id: str, body: bytes, now: dt.datetime) 
         "webhook-timestamp": moment,
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
-
-
-def _without_address(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if name != "webhook"}
 
 
 def _party(ctx: ReadContext[PrivacyPorts]) -> str:
