@@ -40,7 +40,7 @@ PRIVATE = {
     "payments": {"kek/payments", "kek/audit", "payment-channel", "signing/writer-payments", "db/payments"},
     "healthcode": {"kek/health", "kek/audit", "signing/health-code", "signing/writer-healthcode", "db/healthcode"},
     "privacy": {"kek/audit", "signing/bundle", "signing/consent-receipt", "signing/writer-privacy", "db/privacy"},
-    "log": {"signing/log", "db/audit"},
+    "log": {"signing/log", "signing/writer-audit", "db/audit"},
     "worker": {"signing/worker", "db/worker"},
     "migration": {
         *("db/identity", "db/permits", "db/payments", "db/healthcode", "db/privacy", "db/audit", "db/worker"),
