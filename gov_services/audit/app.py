@@ -1,4 +1,4 @@
-"""The composition root of audit: the integrator as a background task, and the log's public face. It serves no entry.
+"""The composition root of audit: integrator and mapper as background tasks, the log's public face. It serves no entry.
 
 `/log/checkpoint`, `/log/key` and `/log/tile/…` follow C2SP tlog-tiles with `/log` as prefix; an entry, there, is the
 32-byte commitment.
@@ -22,7 +22,9 @@ from gov_services.audit import store
 from gov_services.audit.checkpoint import verifier_key
 from gov_services.audit.describe import Describer
 from gov_services.audit.integrate import Integrator
-from gov_services.audit.log import LAG_LIMIT_S
+from gov_services.audit.listing import ROOM
+from gov_services.audit.log import LAG_LIMIT_S, AuditLog
+from gov_services.audit.map_subjects import Mapper
 from gov_services.audit.publish import CHECKPOINT_PATH, Publisher, open_store
 from gov_services.audit.tiles import NoSuchTile, Place
 from gov_services.audit.witnesses import NOBODY_ASKED, PolicyRefused, WitnessPolicy
@@ -35,7 +37,7 @@ from gov_services.kit.locales import negotiate_locale
 from gov_services.kit.settings import Settings, SettingsRefused
 
 POOL_SIZE = 8
-"""Of connections: the integrator, the publisher and the describer write at the same time, and tiles are read."""
+"""Of connections: integrator, publisher, describer and mapper write at the same time, and tiles are read."""
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _BRIEFLY = {"Cache-Control": "public, max-age=1"}
 
@@ -59,10 +61,14 @@ class Audit:
         integrator: Integrator,
         describer: Describer,
         publisher: Publisher,
+        mapper: Mapper,
+        log: AuditLog,
         http: AsyncClient,
         router: Router,
     ) -> None:
         self.router = router
+        self.mapper = mapper
+        self._log = log
         self.integrator = integrator
         self.publisher = publisher
         self._describer = describer
@@ -72,12 +78,13 @@ class Audit:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to integrate, to publish and to describe, in the background."""
+        """Begin to integrate, to publish, to describe and to map, in the background."""
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self.integrator.run(self._stop), name="audit-integrator"),
             loop.create_task(self.publisher.run(self._stop), name="audit-publisher"),
             loop.create_task(self._describer.run(self._stop), name="audit-describer"),
+            loop.create_task(self.mapper.run(self._stop), name="audit-mapper"),
         ]
 
     async def ready(self) -> dict[str, bool]:
@@ -103,6 +110,7 @@ class Audit:
         self._stop.set()
         for task in self._tasks:
             await task
+        await self._log.close()
         await self._http.aclose()
         await self._database.close()
 
@@ -127,8 +135,10 @@ def create_audit(settings: Settings, *, clock: Clock | None = None) -> Audit:
         published=settings.runtime_directory / "log",
         elsewhere=publisher,
     )
+    log = AuditLog(database.engine, room=ROOM, key=SigningKey.load(settings.secrets_directory, f"writer-{ROOM}"))
+    mapper = Mapper(database, log, clock)
     router = create_router(objects, keys, origin=origin)
-    return Audit(database, integrator, Describer(database), publisher, http, router)
+    return Audit(database, integrator, Describer(database), publisher, mapper, log, http, router)
 
 
 def _policy(path: str) -> WitnessPolicy:

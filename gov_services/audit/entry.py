@@ -44,6 +44,8 @@ class EntryKind(StrEnum):
     """Somebody read the log."""
     MANIFEST = "manifest"
     BUNDLE = "bundle"
+    MAP = "map"
+    """The root of the map of subjects, of all entries below a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

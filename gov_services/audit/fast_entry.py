@@ -7,7 +7,7 @@ canonical. It is for going through millions.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -55,8 +55,17 @@ _decode = msgspec.json.Decoder(_Plain).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def require_entry(body: bytes) -> None:
-    """Return where `body` is the canonical text of an entry. Raises EntryMalformed."""
+class Said(NamedTuple):
+    """What the map of subjects needs of an entry."""
+
+    kind: EntryKind
+    tag: bytes | None
+    purpose: str
+    at: dt.datetime
+
+
+def require_entry(body: bytes) -> Said:
+    """What an entry says whose canonical text is `body`. Raises EntryMalformed for any other text."""
     try:
         said = _decode(body)
         if (
@@ -68,10 +77,12 @@ def require_entry(body: bytes) -> None:
             and b"\\" not in body
             and len(body) <= BODY_LIMIT_BYTES
         ):
-            return
+            tag = bytes.fromhex(said.subject_tag) if said.subject_tag is not None else None
+            return Said(said.kind, tag, said.purpose, said.at)
     except (msgspec.DecodeError, ValueError):
         pass
-    Entry.parse(body)
+    entry = Entry.parse(body)
+    return Said(entry.kind, entry.subject_tag, entry.purpose, entry.at)
 
 
 def _is_tag(text: str | None) -> bool:

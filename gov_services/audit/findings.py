@@ -28,6 +28,10 @@ class Fault(StrEnum):
     """An entry that no writer signed for."""
     ENTRY_DROPPED = "ENTRY_DROPPED"
     """A writer signed for an entry that is not there."""
+    MAP_CONTRADICTED = "MAP_CONTRADICTED"
+    """A root of the map of subjects was stated, and the entries give another."""
+    MAP_ALTERED = "MAP_ALTERED"
+    """The stored map of subjects is not the one that was stated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ stored. Every hash of a proof covers a range of leaves: `inclusion_ranges` and `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Node = tuple[int, int]
@@ -113,6 +114,49 @@ def inclusion_ranges(index: int, size: int) -> list[Range]:
             downwards.append((begin, middle))
             begin = middle
     return downwards[::-1]
+
+
+def common_ranges(indexes: Sequence[int], size: int) -> list[Range]:
+    """What each hash of a proof of many leaves covers, from the left: what is beside all of them. Raises ProofRefused.
+
+    `indexes` rise. One hash serves all leaves that are on one side of it.
+    """
+    if any(index < 0 for index in indexes) or (indexes and indexes[-1] >= size):
+        raise ProofRefused("there is no such leaf in a tree of that size")
+    found: list[Range] = []
+
+    def go(begin: int, end: int) -> None:
+        first = bisect_left(indexes, begin)
+        if first == len(indexes) or indexes[first] >= end:
+            found.append((begin, end))
+        elif end - begin > 1:
+            middle = begin + _split(end - begin)
+            go(begin, middle)
+            go(middle, end)
+
+    if size:
+        go(0, size)
+    return found
+
+
+def verify_common(leaves: Mapping[int, bytes], *, size: int, proof: Sequence[bytes], expected_root: bytes) -> None:
+    """Check that all of these leaf hashes, by index, are in the tree. Raises ProofRefused."""
+    _require_hashes([*leaves.values(), *proof, expected_root])
+    ranges = common_ranges(sorted(leaves), size)
+    if len(ranges) != len(proof):
+        raise ProofRefused("the proof is too long or too short")
+    beside = dict(zip(ranges, proof, strict=True))
+
+    def over(begin: int, end: int) -> bytes:
+        if (begin, end) in beside:
+            return beside[begin, end]
+        if end - begin == 1:
+            return leaves[begin]
+        middle = begin + _split(end - begin)
+        return node_hash(over(begin, middle), over(middle, end))
+
+    if (over(0, size) if size else EMPTY_ROOT) != expected_root:
+        raise ProofRefused("the proof leads to another root")
 
 
 def consistency_ranges(old: int, new: int) -> list[Range]:

@@ -1,4 +1,4 @@
-"""Tables of schema `audit`: the log's head, its entries, those that wait, the tree and the checkpoints. No SQL here."""
+"""Tables of schema `audit`: head, entries, those that wait, tree, checkpoints, map of subjects. No SQL here."""
 
 from __future__ import annotations
 
@@ -203,3 +203,40 @@ class CheckpointRow(Base):
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     note: Mapped[str] = mapped_column(Text)
     key_id: Mapped[str] = mapped_column(Text)
+
+
+class SubjectMapRow(Base):
+    """The one row that says how far the map of subjects reaches, its root, and the entry that states it."""
+
+    __tablename__ = "subject_map"
+    __table_args__ = {"schema": "audit"}  # noqa: RUF012
+
+    singleton: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    upto: Mapped[int] = mapped_column(BigInteger)
+    root: Mapped[bytes] = mapped_column(LargeBinary)
+    entry: Mapped[UUID | None] = mapped_column(_ID)
+
+
+class SubjectPageRow(Base):
+    """Four levels of the map of subjects, as `audit.subject_map` encodes them."""
+
+    __tablename__ = "subject_page"
+    __table_args__ = {"schema": "audit"}  # noqa: RUF012
+
+    prefix: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    slots: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class WithheldRow(Base):
+    """An entry that its subject was not to be told of when its turn came; `listed_before`: where it came in late."""
+
+    __tablename__ = "withheld"
+    __table_args__ = (
+        Index("ix_withheld_kept", "purpose", "at", postgresql_where="listed_before IS NULL"),
+        {"schema": "audit"},
+    )
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    purpose: Mapped[str] = mapped_column(Text)
+    at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    listed_before: Mapped[int | None] = mapped_column(BigInteger)

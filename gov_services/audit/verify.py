@@ -1,4 +1,4 @@
-"""Verifying the whole log: eleven numbered checks over every entry, node, checkpoint and chain. It mends nothing.
+"""Verifying the whole log: numbered checks over every entry, node, checkpoint, chain and root. It mends nothing.
 
 The leaves of the stored tree say what was logged; signed checkpoints say that the tree is the one it was. So an entry
 that differs from its leaf was altered, and a tree that differs from its checkpoint was rewritten with its leaves. What
@@ -13,13 +13,14 @@ from pathlib import Path
 
 from obstore.store import ObjectStore
 
-from gov_services.audit import store
+from gov_services.audit import recompute, store
 from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
 from gov_services.audit.entry import Entry, EntryMalformed, commitment, coordinate_names
 from gov_services.audit.findings import Fault, Finding, lines_of
 from gov_services.audit.merkle import Node, extend, leaf_hash, root_of_peaks
 from gov_services.audit.models import DescriptionRow, EntryRow
 from gov_services.audit.verify_chains import Chains
+from gov_services.audit.verify_map import MapWalk
 from gov_services.audit.verify_published import verify_published
 from gov_services.crypto.keys import WRITERS
 from gov_services.crypto.signing import VerifyKeys
@@ -41,6 +42,8 @@ CHECKS = {
     9: "every chain of a writer is signed by its room and goes on without a break",
     10: "every entry is signed for by its writer, and everything signed for is there",
     11: "what has been published lies there whole, and is the tree's",
+    12: recompute.TITLE,
+    13: "the stored map of subjects is that of its newest root",
 }
 
 
@@ -72,6 +75,8 @@ class Report:
     """How many checkpoints kept elsewhere it was held against."""
     tiles: int | None = None
     """How many published tiles were compared; None where there are none, or where they lie was not told."""
+    map_compared: bool = True
+    """Whether the stored map of subjects was: not where it went on each time that it was read."""
 
     @property
     def matches_published(self) -> bool | None:
@@ -85,7 +90,8 @@ class Report:
 
     def lines(self) -> list[str]:
         """The report for a person: a line a check, a line a finding."""
-        return lines_of(CHECKS, self.findings, left_out={11} if self.tiles is None else set())
+        left_out = {11: self.tiles is None, 13: not self.map_compared}
+        return lines_of(CHECKS, self.findings, left_out={check for check, left in left_out.items() if left})
 
 
 @dataclass(slots=True)
@@ -101,6 +107,7 @@ class _Walk:
     described: int
     """How many entries have a description."""
     chains: Chains
+    subjects: MapWalk
     size: int = 0
     """How many leaves the tree below has."""
     peaks: tuple[bytes, ...] = ()
@@ -129,19 +136,21 @@ async def verify_log(
     tree = await verify_published(session, objects, trust.log, origin=trust.origin) if objects else None
     if tree is not None:
         published = [*published, tree.note]
+    subjects = await MapWalk.begin(session)
     described = await store.described_upto(session)
     tree_now = await store.standing(session)
     head = await store.head(session)
     following = head.next
     chains = Chains(session, trust.writers, chained_from=head.chained_from)
     await chains.open()
-    walk = _Walk(session, trust, tree_now.signed, tree_now.leaves, {}, described, chains)
+    walk = _Walk(session, trust, tree_now.signed, tree_now.leaves, {}, described, chains, subjects)
     _open_published(walk, published)
     begin = 0
     while True:
         end = min(begin + CHUNK, max(following, tree_now.leaves))
         await _verify_chunk(walk, begin, end)
         await chains.follow(begin, end)
+        await subjects.follow()
         if end == max(following, tree_now.leaves):
             break
         begin = end
@@ -161,10 +170,13 @@ async def verify_log(
     for where, detail in chains.dropped:
         walk.find(10, Fault.ENTRY_DROPPED, where, detail)
     walk.findings += tree.findings if tree else ()
+    # 12. and 13. The map of subjects is what the entries give.
+    walk.findings += await subjects.finish()
     ordered = tuple(sorted(walk.findings, key=lambda one: one.check))
     covered = max(0, min(walk.last_true, following))
     tiles = tree.tiles if tree else None
-    return Report(following, covered, walk.checkpoints, ordered, published=len(published), tiles=tiles)
+    compared = subjects.stored is not None
+    return Report(following, covered, walk.checkpoints, ordered, len(published), tiles, compared)
 
 
 async def _verify_chunk(walk: _Walk, begin: int, end: int) -> None:
@@ -201,6 +213,7 @@ def _verify_entry(
         walk.find(2, Fault.ENTRY_MISSING, where, "there is no entry of this number")
         return stored or leaf_hash(b"")
     walk.chains.meet(row)
+    genuine: Entry | None = None
     # 3. It is the canonical text that its commitment commits to.
     try:
         entry = Entry.parse(row.body)
@@ -211,6 +224,7 @@ def _verify_entry(
     except EntryMalformed as malformed:
         walk.find(3, Fault.ENTRY_ALTERED, where, str(malformed))
     else:
+        genuine = entry
         walk.chains.speaks_for(row, entry.room)
         # 4. Its description says what it says.
         if said is not None:
@@ -219,6 +233,7 @@ def _verify_entry(
                 walk.find(4, Fault.DESCRIPTION_ALTERED, where, f"differs in {', '.join(differing)}")
         elif seq < walk.described:
             walk.find(4, Fault.DESCRIPTION_ALTERED, where, "it has none")
+    walk.subjects.meet(row, genuine, said)
     # 5. It is the leaf that the tree holds in its place.
     leaf = leaf_hash(row.commitment)
     if stored is not None and leaf != stored:

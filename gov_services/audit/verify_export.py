@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from gov_services.audit import recompute
 from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
-from gov_services.audit.entry import SALT_BYTES, EntryMalformed, commitment
+from gov_services.audit.entry import SALT_BYTES, Entry, EntryMalformed, commitment
 from gov_services.audit.export_files import BETWEEN_NOTES, FILE_ENTRIES, VERSION, entries_file
 from gov_services.audit.fast_entry import require_entry
 from gov_services.audit.findings import Fault, Finding
+from gov_services.audit.listing import Mention
 from gov_services.audit.merkle import extend, leaf_hash, root_of_peaks, rows_over, subtrees
 from gov_services.crypto.signing import VerifyKeys
 
@@ -30,6 +32,8 @@ CHECKS = {
     2: "there are as many entries as the newest checkpoint says",
     3: "every entry is a canonical text with its salt",
     6: "every checkpoint's root is that of the tree of its size",
+    7: "checkpoints that were published elsewhere are of this log",
+    recompute.CHECK: recompute.TITLE,
 }
 
 
@@ -44,6 +48,8 @@ class ExportReport:
     entries: int
     checkpoints: int
     findings: tuple[Finding, ...]
+    roots: int = 0
+    """Of the map of subjects, all recomputed."""
 
     @property
     def sound(self) -> bool:
@@ -60,14 +66,23 @@ class _File:
     stops: tuple[tuple[int, tuple[bytes, ...]], ...]
     """(size, peaks of this file up to there) at each checkpoint within it."""
     findings: tuple[Finding, ...]
+    mentions: tuple[Mention, ...]
+    statements: tuple[tuple[int, Entry], ...]
+    """Entries that are to state a root of the map of subjects, by number."""
 
 
-def verify_export(folder: Path, keys: VerifyKeys, *, origin: str, processes: int | None = None) -> ExportReport:
-    """Verify everything in the export. Raises ExportRefused for what is none."""
+def verify_export(
+    folder: Path, keys: VerifyKeys, *, origin: str, published: Sequence[str] = (), processes: int | None = None
+) -> ExportReport:
+    """Verify everything in the export. Raises ExportRefused for what is none.
+
+    `published` are notes of checkpoints kept elsewhere, by a witness above all: that the export is of the same log.
+    """
     size = _entries(folder)
     findings: list[Finding] = []
     checkpoints = list(_checkpoints(folder, keys, origin, findings))
-    stops = sorted({one.size for one in checkpoints})
+    elsewhere = list(_published(published, keys, origin, size, findings))
+    stops = sorted({one.size for one in (*checkpoints, *elsewhere)})
     jobs = []
     for begin in range(0, size, FILE_ENTRIES):
         end = min(begin + FILE_ENTRIES, size)
@@ -77,22 +92,61 @@ def verify_export(folder: Path, keys: VerifyKeys, *, origin: str, processes: int
     roots: dict[int, bytes] = {0: root_of_peaks(())}
     standing: tuple[bytes, ...] = ()
     entries = 0
+    subjects = recompute.Recomputed()
     with ProcessPoolExecutor(min(count, max(1, len(jobs))), mp_context=get_context("forkserver")) as pool:
         for place, found in enumerate(pool.map(_verify_file, jobs)):
             entries += found.entries
             findings += found.findings
             for stop, peaks in found.stops:
                 roots[stop] = root_of_peaks((*standing, *peaks))
+            _recompute(subjects, found)
             # A whole file is a leaf of the tree of files.
             standing = extend(place, standing, [root_of_peaks(found.peaks)]).peaks
-    if not checkpoints or stops[-1] != size:
-        said = stops[-1] if stops else 0
+    said = max((one.size for one in checkpoints), default=0)
+    if not checkpoints or said != size:
         findings.append(Finding(2, Fault.ENTRY_MISSING, "export", f"{size} entries, a checkpoint of {said}"))
     for one in checkpoints:
         if roots.get(one.size) != one.root:
             detail = f"entries up to {one.size - 1} are not those that were signed"
             findings.append(Finding(6, Fault.HISTORY_REWRITTEN, f"checkpoint {one.size}", detail))
-    return ExportReport(entries, len(checkpoints), tuple(sorted(findings, key=lambda one: one.check)))
+    for one in elsewhere:
+        if roots.get(one.size) != one.root:
+            detail = f"entries up to {one.size - 1} are not those that were published"
+            findings.append(Finding(7, Fault.HISTORY_REWRITTEN, f"published checkpoint {one.size}", detail))
+    findings += subjects.findings()
+    ordered = tuple(sorted(findings, key=lambda one: one.check))
+    return ExportReport(entries, len(checkpoints), ordered, subjects.roots)
+
+
+def _published(
+    notes: Sequence[str], keys: VerifyKeys, origin: str, size: int, findings: list[Finding]
+) -> Iterable[Checkpoint]:
+    """7. Those of them that are over no more than the export has."""
+    for note in notes:
+        try:
+            checkpoint = open_checkpoint(note, keys, origin=origin)
+        except CheckpointRefused as refused:
+            findings.append(Finding(7, Fault.CHECKPOINT_FORGED, "published checkpoint", str(refused)))
+            continue
+        if checkpoint.size <= size:
+            yield checkpoint
+        else:
+            where, detail = f"published checkpoint {checkpoint.size}", f"the export ends at {size}"
+            findings.append(Finding(7, Fault.ENTRY_MISSING, where, detail))
+
+
+def _recompute(subjects: recompute.Recomputed, found: _File) -> None:
+    """12. Every root that was stated in a file is that of the entries up to there."""
+    waiting = iter((*found.mentions, None))
+    mention = next(waiting)
+    for number, entry in found.statements:
+        while mention is not None and mention.number < number:
+            subjects.meet(mention)
+            mention = next(waiting)
+        subjects.meet_statement(number, entry)
+    while mention is not None:
+        subjects.meet(mention)
+        mention = next(waiting)
 
 
 def _entries(folder: Path) -> int:
@@ -118,14 +172,21 @@ def _verify_file(job: tuple[Path, int, int, Sequence[int]]) -> _File:
     folder, begin, end, stops = job
     findings: list[Finding] = []
     path = entries_file(folder, begin)
-    leaves = []
+    leaves: list[bytes] = []
+    mentions: list[Mention] = []
+    statements: list[tuple[int, Entry]] = []
     with path.open("rb") if path.exists() else open(os.devnull, "rb") as file:
         for line in file:
             body = line[SALT_BYTES * 2 + 1 : -1]
             try:
                 salt = bytes.fromhex(line[: SALT_BYTES * 2].decode())
-                require_entry(body)
-                leaves.append(leaf_hash(commitment(body, salt)))
+                said = require_entry(body)
+                committed = commitment(body, salt)
+                if recompute.is_statement(said.kind):
+                    statements.append((begin + len(leaves), Entry.parse(body)))
+                elif said.tag is not None:
+                    mentions.append(Mention(begin + len(leaves), committed, said.tag, said.purpose, said.at))
+                leaves.append(leaf_hash(committed))
             except (ValueError, EntryMalformed) as malformed:
                 leaves.append(leaf_hash(line))
                 findings.append(Finding(3, Fault.ENTRY_ALTERED, f"entry {begin + len(leaves) - 1}", str(malformed)))
@@ -138,4 +199,4 @@ def _verify_file(job: tuple[Path, int, int, Sequence[int]]) -> _File:
         return tuple([rows[level][index] for level, index in subtrees((0, min(size, len(leaves))))])
 
     told = tuple([(stop, peaks(stop - begin)) for stop in stops])
-    return _File(len(leaves), peaks(end - begin), told, tuple(findings[:NAMED]))
+    return _File(len(leaves), peaks(end - begin), told, tuple(findings[:NAMED]), tuple(mentions), tuple(statements))

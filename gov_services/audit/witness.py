@@ -1,7 +1,8 @@
 """A witness (C2SP tlog-witness): cosigns a checkpoint that continues the one before. It reads no log.
 
 Another body runs it, on a machine of its own. It keeps one checkpoint for each log, and that is all it has to keep: the
-note is on the disk before the cosignature leaves, and it never goes back.
+note is on the disk before the cosignature leaves, and it never goes back. Where the same body was given the entries and
+found them wrong (`give_up`), it cosigns that log no more.
 """
 
 from __future__ import annotations
@@ -77,10 +78,19 @@ class Witness:
             checkpoint = open_checkpoint(note, keys, origin=origin)
         except CheckpointRefused as refused:
             return Answer(403, f"{refused}\n")
+        if self._given_up(origin).exists():
+            return Answer(403, "the entries of this log were found to be wrong\n")
         if old > checkpoint.size:
             return Answer(400, "it is older than what it is said to continue\n")
         with self._turn(origin):
             return self._continue(old, proof, note, checkpoint, keys)
+
+    def give_up(self, origin: str, reason: str) -> None:
+        """Cosign that log no more, in whichever process, until a person takes the file away that this leaves."""
+        self._given_up(origin).write_text(reason)
+
+    def _given_up(self, origin: str) -> Path:
+        return self._path(origin).with_suffix(".given-up")
 
     def _continue(
         self, old: int, proof: Sequence[bytes], note: str, checkpoint: Checkpoint, keys: VerifyKeys

@@ -74,7 +74,8 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
         "signing/writer-privacy/*.pem",
         "db/privacy",
     ),
-    "log": ("signing/log/*", "db/audit"),
+    # It writes which roots the map of subjects had.
+    "log": ("signing/log/*", "signing/writer-audit/*.pem", "db/audit"),
     "worker": ("signing/worker/*.pem", "db/worker"),
     "migration": ("db/*", "signing/manifest/*.pub", "signing/bundle/*", "signing/writer-privacy/*.pem"),
 }

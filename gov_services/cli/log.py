@@ -15,15 +15,19 @@ from obstore.store import ObjectStore
 
 from gov_services.audit.export import Exported, export
 from gov_services.audit.findings import lines_of
+from gov_services.audit.history_proof import VERSION as HISTORY
+from gov_services.audit.history_proof import HistoryEvidence, make_history_evidence, verify_history
 from gov_services.audit.integrate import adopt
-from gov_services.audit.proof import Evidence, EvidenceRefused, make_evidence, verify_evidence
+from gov_services.audit.proof import Evidence, EvidenceRefused, Step, make_evidence, verify_evidence
 from gov_services.audit.publish import open_store
 from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.audit.verify_export import CHECKS as EXPORT_CHECKS
 from gov_services.audit.verify_export import verify_export
-from gov_services.cli.failing import failing_in_one_line
-from gov_services.cli.witnessing import audit_witness
+from gov_services.audit.witness import Witness
+from gov_services.cli.failing import fail, failing_in_one_line
+from gov_services.cli.witnessing import audit_witness, seen_in
 from gov_services.crypto.signing import VerifyKeys
+from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
 from gov_services.kit.settings import Settings, load_settings
 
@@ -51,18 +55,29 @@ audit_group.add_command(audit_witness)
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Verify an export (`audit export`) instead of the database, on all cores.",
 )
-def audit_verify(evidence: Path | None, as_json: bool, published: tuple[Path, ...], exported: Path | None) -> None:
-    """Check the whole log in the database, or the EVIDENCE file of one entry; exits 1 when something does not hold.
+@click.option(
+    "--witness",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The directory of a witness (`audit witness`), which cosigns this log no more if the export does not hold.",
+)
+def audit_verify(
+    evidence: Path | None, as_json: bool, published: tuple[Path, ...], exported: Path | None, witness: Path | None
+) -> None:
+    """Check the whole log in the database, or an EVIDENCE file; exits 1 when something does not hold.
+
+    An evidence file proves one entry, or that a history leaves nothing out.
 
     The log is also held against what has been published, and against the checkpoints in `log/` of the runtime
     directory: neither can be rewritten by whoever keeps the database.
     """
     settings = load_settings()
+    if witness is not None and exported is None:
+        fail("--witness needs --export: a witness has no database")
     if evidence is not None:
         _verify_evidence(evidence, VerifyKeys.load(settings.secrets_directory, "log"), settings)
         return
     if exported is not None:
-        _verify_export(exported, as_json=as_json)
+        _verify_export(exported, [path.read_text() for path in published], witness, as_json=as_json)
         return
     trust = Trust.load(settings.secrets_directory, settings.log_origin)
     kept = sorted((settings.runtime_directory / "log").glob("*.checkpoint"))
@@ -121,9 +136,26 @@ def audit_prove(entry_id: UUID) -> None:
     click.echo(evidence.to_json())
 
 
+@audit_group.command("prove-history")
+@click.argument("tag")
+def audit_prove_history(tag: str) -> None:
+    """Print the evidence that a history leaves nothing out: of the subject with that TAG, as the log writes it.
+
+    It is as of the newest root of the map of subjects, and is checked by `audit verify FILE`.
+    """
+    settings = load_settings()
+    try:
+        subject = bytes.fromhex(tag)
+    except ValueError:
+        fail(f"{tag} is no tag: it is written in hexadecimal")
+    with failing_in_one_line():
+        evidence = asyncio.run(_prove_history(settings, subject))
+    click.echo(evidence.to_json())
+
+
 def _verify_evidence(path: Path, keys: VerifyKeys, settings: Settings) -> None:
     try:
-        steps = verify_evidence(Evidence.from_json(path.read_text()), keys, origin=settings.log_origin)
+        steps = _steps(path.read_text(), keys, origin=settings.log_origin)
     except EvidenceRefused as refused:
         click.echo(f"gov-services: the evidence proves nothing: {refused}", err=True)
         sys.exit(1)
@@ -131,22 +163,34 @@ def _verify_evidence(path: Path, keys: VerifyKeys, settings: Settings) -> None:
         click.echo(f"{step.number}. {step.title}: {step.detail}")
 
 
-def _verify_export(folder: Path, *, as_json: bool) -> None:
+def _steps(text: str, keys: VerifyKeys, *, origin: str) -> Sequence[Step]:
+    """What held of evidence, of either kind. Raises EvidenceRefused."""
+    if f'"v":"{HISTORY}"' in text:
+        return verify_history(HistoryEvidence.from_json(text), keys, origin=origin).steps
+    return verify_evidence(Evidence.from_json(text), keys, origin=origin)
+
+
+def _verify_export(folder: Path, published: Sequence[str], witness: Path | None, *, as_json: bool) -> None:
     settings = load_settings()
     began = time.perf_counter()
     with failing_in_one_line():
         keys = VerifyKeys.load(settings.secrets_directory, "log")
-        report = verify_export(folder, keys, origin=settings.log_origin)
+        report = verify_export(folder, keys, origin=settings.log_origin, published=published)
     seconds = time.perf_counter() - began
     if as_json:
         faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in report.findings]
         click.echo(json.dumps({"entries": report.entries, "seconds": round(seconds, 3), "findings": faults}))
     else:
-        for line in lines_of(EXPORT_CHECKS, report.findings):
+        for line in lines_of(EXPORT_CHECKS, report.findings, left_out=set() if published else {7}):
             click.echo(line)
         rate = report.entries / seconds
-        click.echo(f"{report.entries} entries, {report.checkpoints} checkpoints, {rate:,.0f} entries a second")
+        made = f"{report.checkpoints} checkpoints, {report.roots} roots of the map of subjects"
+        click.echo(f"{report.entries} entries, {made}, {rate:,.0f} entries a second")
     if not report.sound:
+        if witness is not None:
+            reason = "".join(f"{one.fault.value} {one.where}: {one.detail}\n" for one in report.findings)
+            Witness([], {}, seen_in(witness), SystemClock()).give_up(settings.log_origin, reason)
+            click.echo(f"the witness in {witness} cosigns {settings.log_origin} no more", err=True)
         sys.exit(1)
 
 
@@ -179,5 +223,14 @@ async def _prove(settings: Settings, entry_id: UUID) -> Evidence | None:
     try:
         async with database.reading() as session:
             return await make_evidence(session, entry_id=entry_id)
+    finally:
+        await database.close()
+
+
+async def _prove_history(settings: Settings, tag: bytes) -> HistoryEvidence:
+    database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services audit prove")
+    try:
+        async with database.reading() as session:
+            return await make_history_evidence(session, tag=tag, opens=lambda _: True)
     finally:
         await database.close()

@@ -44,7 +44,7 @@ def audit_witness(directory: Path, name: str, logs: tuple[str, ...], port: int, 
     """
     with failing_in_one_line():
         cosigners = _cosigners(directory, name)
-        witness = Witness(cosigners, logs_of([_log_key(text) for text in logs]), directory / "seen", SystemClock())
+        witness = Witness(cosigners, logs_of([_log_key(text) for text in logs]), seen_in(directory), SystemClock())
     for one in cosigners:
         click.echo(one.key)
     run_served(_serve(witness, host=host, port=port))
@@ -57,6 +57,11 @@ async def _serve(witness: Witness, *, host: str, port: int) -> None:
     async with served(create_witness_app(witness), listener):
         click.echo(f"witnessing at {address}", err=True)
         await stop.wait()
+
+
+def seen_in(directory: Path) -> Path:
+    """Where a witness keeps what it saw of each log."""
+    return directory / "seen"
 
 
 def _log_key(text: str) -> NoteKey:

@@ -23,7 +23,7 @@ from gov_services.kit.errors import Unavailable
 
 KEY_BYTES = 32
 DATABASE_ROOMS = ("identity", "permits", "payments", "healthcode", "privacy", "audit", "worker")
-WRITERS = ("identity", "permits", "payments", "healthcode", "privacy")
+WRITERS = ("identity", "permits", "payments", "healthcode", "privacy", "audit")
 """Rooms that write to the log, each signing by a key of its own."""
 
 SIGNING_NAMES = (

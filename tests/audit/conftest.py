@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,13 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from obstore.store import LocalStore
+from sqlalchemy import text
 
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
+from gov_services.audit.map_subjects import Mapper
 from gov_services.audit.publish import Publisher
 from gov_services.audit.verify import Trust
 from gov_services.audit.witnesses import NOBODY_ASKED, WitnessPolicy
@@ -78,7 +81,7 @@ def trust(log_keys: VerifyKeys, writers: dict[str, VerifyKeys]) -> Trust:
 @pytest.fixture
 def writer_keys() -> dict[str, SigningKey]:
     """The key by which each room signs what it writes."""
-    return {room: a_signing_key(f"writer-{room}-1") for room in ("permits", "payments")}
+    return {room: a_signing_key(f"writer-{room}-1") for room in ("permits", "payments", "audit")}
 
 
 @pytest.fixture
@@ -161,6 +164,40 @@ def publisher(make_publisher: Callable[..., Publisher]) -> Publisher:
 @pytest.fixture
 def describer(room_database: Callable[[str], Database]) -> Describer:
     return Describer(room_database("audit"))
+
+
+@pytest.fixture
+def map_clock() -> FrozenClock:
+    """By which the mapper tells what may be told."""
+    return FrozenClock(NOW)
+
+
+@pytest.fixture
+async def mapper(
+    room_database: Callable[[str], Database], make_log: MakeLog, map_clock: FrozenClock
+) -> AsyncIterator[Mapper]:
+    log = make_log("audit")
+    yield Mapper(room_database("audit"), log, map_clock)
+    await log.close()
+
+
+@pytest.fixture
+def tell(administrator: Database) -> Callable[..., Awaitable[None]]:
+    """Have purposes told so from now on: (`at-once`, `embargo`, `aggregate`) and days, as a bundle has it."""
+
+    async def told(**purposes: tuple[str, int]) -> None:
+        said = {code.replace("_", "."): {"told": told, "embargo_days": days} for code, (told, days) in purposes.items()}
+        async with administrator.writing() as session:
+            await session.execute(
+                text(
+                    "INSERT INTO consent.bundle SELECT coalesce(max(version), 0) + 1, :body, 'k', '', "
+                    "CASE WHEN max(version) IS NULL THEN 'seed' ELSE 'one' END, "
+                    "CASE WHEN max(version) IS NULL THEN 'seed' ELSE 'two' END, 'x', now() FROM consent.bundle"
+                ),
+                {"body": json.dumps({"purposes": said}).encode()},
+            )
+
+    return told
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from gov_services.audit import export_files, verify_export
+from gov_services.audit.checkpoint import Checkpoint, sign_checkpoint
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind, EntryMalformed
 from gov_services.audit.export import export
@@ -22,8 +24,9 @@ from gov_services.audit.fast_entry import require_entry
 from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
+from gov_services.audit.map_subjects import Mapper
 from gov_services.audit.verify_export import ExportRefused, ExportReport
-from gov_services.crypto.signing import VerifyKeys
+from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
 
@@ -132,6 +135,74 @@ def test_an_export_cut_off_with_its_manifest_does_not_reach_its_checkpoint(verif
     manifest = exported / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "entries": 16}))
     assert {(Fault.ENTRY_MISSING, "export"), (Fault.HISTORY_REWRITTEN, "checkpoint 33")} <= found(verify())
+
+
+def test_an_export_is_held_against_what_was_published_elsewhere(
+    exported: Path, log_keys: VerifyKeys, log_key: SigningKey, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_export, "ProcessPoolExecutor", InThisProcess)
+    notes = (exported / "checkpoints.txt").read_text().split(export_files.BETWEEN_NOTES)[:4]
+
+    def held_against(*published: str) -> set[tuple[Fault, str]]:
+        return found(verify_export.verify_export(exported, log_keys, origin=origin, published=published))
+
+    assert held_against(*notes) == set()
+    forged, forked, longer = (
+        notes[1].replace("11", "12"),
+        sign_checkpoint(Checkpoint(origin, 9, bytes(32)), log_key),
+        sign_checkpoint(Checkpoint(origin, 34, bytes(32)), log_key),
+    )
+    assert held_against(forged) == {(Fault.CHECKPOINT_FORGED, "published checkpoint")}
+    assert held_against(forked) == {(Fault.HISTORY_REWRITTEN, "published checkpoint 9")}
+    assert held_against(longer) == {(Fault.ENTRY_MISSING, "published checkpoint 34")}
+
+
+async def test_every_root_of_the_map_is_recomputed_from_an_export(
+    permits_log: AuditLog,
+    integrator: Integrator,
+    describer: Describer,
+    mapper: Mapper,
+    room_database: RoomDatabase,
+    administrator: Database,
+    make_entry: MakeEntry,
+    log_keys: VerifyKeys,
+    tmp_path: Path,
+    origin: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In files of eight, so that roots are stated in others than the entries that they are over."""
+    for module in ("gov_services.audit.export", "gov_services.audit.verify_export"):
+        monkeypatch.setattr(f"{module}.FILE_ENTRIES", SMALL)
+    monkeypatch.setattr(verify_export, "ProcessPoolExecutor", InThisProcess)
+
+    async def round_of(size: int) -> None:
+        await permits_log.append([make_entry(subject_tag=bytes([number % 5]) * 16) for number in range(size)])
+        for _ in range(2):
+            await integrator.run_once()
+            await describer.run_once()
+            await mapper.run_once()
+
+    async def verified(folder: str) -> ExportReport:
+        async with room_database("privacy").reading() as session:
+            await export(session, tmp_path / folder, origin=origin)
+        return verify_export.verify_export(tmp_path / folder, log_keys, origin=origin)
+
+    for size in (5, 11, 1, 20):
+        await round_of(size)
+    report = await verified("sound")
+    assert (report.findings, report.roots) == ((), 4)
+
+    async with administrator.writing() as session:
+        await session.execute(
+            text(
+                "CREATE OR REPLACE FUNCTION audit.map_take(first bigint, upto bigint, codes text[], days integer[], "
+                "moment timestamptz) RETURNS TABLE (number bigint, commitment bytea, tag bytea) "
+                "LANGUAGE sql SECURITY DEFINER AS $$ SELECT 0::bigint, ''::bytea, ''::bytea WHERE false $$"
+            )
+        )
+    await round_of(3)
+    report = await verified("wrong")
+    assert found(report) == {(Fault.MAP_CONTRADICTED, f"entry {report.entries - 1}")}
 
 
 def test_what_is_no_export_is_refused(tmp_path: Path, log_keys: VerifyKeys, origin: str) -> None:

@@ -6,6 +6,7 @@ Each case changes one log in a transaction of a superuser, verifies it there, an
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from tampering import FLIPS, KEPT_ASIDE, NOT_SIGNED_FOR, ROWS, SPECIAL
 
 from gov_services.audit import log as log_module
 from gov_services.audit import store
@@ -23,9 +25,11 @@ from gov_services.audit.entry import Entry, EntryKind, commitment
 from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
+from gov_services.audit.map_subjects import Mapper
 from gov_services.audit.merkle import extend, leaf_hash, root_of_peaks
 from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.crypto.signing import SigningKey
+from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database, ReadSession
 
 pytestmark = pytest.mark.untraced
@@ -33,14 +37,6 @@ pytestmark = pytest.mark.untraced
 MakeEntry = Callable[..., Entry]
 MakeLog = Callable[..., AuditLog]
 RoomDatabase = Callable[[str], Database]
-
-NOT_SIGNED_FOR = {
-    "pending": {"placed_at"},
-    "head": {"unsigned_since"},
-}
-"""What says when something was, until it has a number: it decides the order of numbers, and the alarm."""
-KEPT_ASIDE = {"rejected"}
-"""Whatever stands there is itself a finding."""
 
 
 @dataclass(slots=True)
@@ -75,9 +71,14 @@ async def place(
     administrator: Database,
     make_entry: MakeEntry,
     trust: Trust,
+    mapper: Mapper,
+    map_clock: FrozenClock,
+    tell: Callable[..., Awaitable[None]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Place:
-    """Two rooms; entries that were read, changed and noted under three checkpoints; two more; a change that waits."""
+    """Two rooms; entries that were read, changed and noted under three checkpoints, each mapped; two more; a change
+    that waits, and the newest root. An entry that was kept back and came in late, and one that is kept back still."""
+    await tell(inquiry=("embargo", 1), census=("aggregate", 0))
     monkeypatch.setattr(log_module, "CHANGES_LISTED_WITHIN_S", 0.0)
     permits, payments = make_log("permits"), make_log("payments")
     notes: list[str] = []
@@ -90,11 +91,16 @@ async def place(
         await permits.append([make_entry(request=f"{turn}-{number}", office="east") for number in range(3)])
         await change(permits)
         await payments.append([make_entry(room="payments", outcome="refused", code="FORBIDDEN", object="bill:1")])
-        payments.note([make_entry(room="payments", kind=EntryKind.USE)])
+        payments.note([make_entry(room="payments", kind=EntryKind.USE, purpose="inquiry")])
+        if turn == 2:
+            await permits.append([make_entry(subject_tag=bytes([number]) * 16) for number in range(40)])
+            await permits.append([make_entry(purpose="census")])
         await integrator.run_once()
         await describer.run_once()
         async with administrator.reading() as session:
             notes.append((await store.newest_checkpoint(session)).note)
+        await mapper.run_once()
+        map_clock.advance(dt.timedelta(days=1))
     await permits.append([make_entry(), make_entry()])
     await change(permits)
     await permits.close()
@@ -109,36 +115,6 @@ async def columns(session: AsyncSession) -> list[tuple[str, str, str]]:
         "USING (table_schema, table_name) WHERE table_schema = 'audit' AND table_type = 'BASE TABLE' ORDER BY 1, 2"
     )
     return [tuple(row) for row in await session.execute(query)]
-
-
-FLIPS = {
-    "bytea": "set_byte({c}, length({c}) / 2, get_byte({c}, length({c}) / 2) # 1)",
-    "bigint": "{c} # 1024",
-    "integer": "{c} # 8",
-    "smallint": "{c}",
-    "uuid": "overlay({c}::text placing to_hex((('x' || right({c}::text, 1))::bit(4) # b'0001')::int) from 36)::uuid",
-    "text": "overlay({c} placing chr(ascii({c}) # 1) from 1 for 1)",
-    "ARRAY": "array_append({c}[2:], 'x')",
-    "timestamp with time zone": "{c} + interval '1 microsecond'",
-}
-"""One bit, or the least that its type has, of a value."""
-SPECIAL = {
-    ("description", "outcome"): "CASE outcome WHEN 'allowed' THEN 'refused' ELSE 'allowed' END",
-    ("description", "code"): "'FORBIDDEM'",
-    ("description", "case_id"): "gen_random_uuid()",
-    ("batch", "first"): "first + 1",
-    ("checkpoint", "note"): "overlay(note placing chr(ascii(substr(note, 20, 1)) # 1) from 20 for 1)",
-}
-ROWS = {
-    "entry": "seq = 7",
-    "description": "seq = 7",
-    "node": "level = 1 AND index = 2",
-    "checkpoint": "size = (SELECT min(size) FROM audit.checkpoint)",
-    "batch": "(writer, number) = (SELECT writer, number FROM audit.batch WHERE first > 0 ORDER BY first LIMIT 1)",
-    "writer": "room = 'permits' AND id IN (SELECT writer FROM audit.batch)",
-    "pending": "true",
-    "head": "true",
-}
 
 
 async def test_a_bit_in_every_column_is_found(place: Place) -> None:
@@ -314,6 +290,34 @@ CASES: dict[str, tuple[Tamper, set[Fault]]] = {
         run("UPDATE audit.head SET chained_from = next"),
         {Fault.CHAIN_BROKEN},
     ),
+    "a page of the map of subjects is deleted": (
+        run("DELETE FROM audit.subject_page WHERE prefix = (SELECT max(prefix) FROM audit.subject_page)"),
+        {Fault.MAP_ALTERED},
+    ),
+    "a page of the map of subjects is put in": (
+        run("INSERT INTO audit.subject_page VALUES ('\\x0f0f0f', '\\x00000000')"),
+        {Fault.MAP_ALTERED},
+    ),
+    "the map of subjects is begun anew": (
+        run(
+            "DELETE FROM audit.subject_page",
+            "DELETE FROM audit.withheld",
+            "UPDATE audit.subject_map SET upto = 0, root = sha256(''), entry = NULL",
+        ),
+        {Fault.MAP_ALTERED},
+    ),
+    "an entry that may be told is kept back": (
+        run("UPDATE audit.withheld SET listed_before = NULL WHERE listed_before IS NOT NULL"),
+        {Fault.MAP_ALTERED},
+    ),
+    "an entry that states a root is altered": (
+        run(
+            "UPDATE audit.entry SET body = convert_to(regexp_replace(convert_from(body, 'UTF8'), "
+            "'subjects:6:[0-9a-f]{8}', 'subjects:6:00000000'), 'UTF8') "
+            "WHERE convert_from(body, 'UTF8') LIKE '%subjects:6:%'"
+        ),
+        {Fault.ENTRY_ALTERED},
+    ),
     "a checkpoint is deleted": (
         run("DELETE FROM audit.checkpoint WHERE size = (SELECT max(size) FROM audit.checkpoint)"),
         {Fault.TREE_ALTERED},
@@ -336,6 +340,9 @@ async def test_a_restored_backup_is_found_by_what_was_published(place: Place) ->
     async with place.tampered() as session:
         for statement in (
             *CUT_OFF,
+            "DELETE FROM audit.subject_page",
+            "DELETE FROM audit.withheld",
+            "UPDATE audit.subject_map SET upto = 0, root = sha256(''), entry = NULL",
             "DELETE FROM audit.batch WHERE number > (SELECT max(b.number) FROM audit.batch b "
             "WHERE b.writer = batch.writer AND b.first BETWEEN 0 AND 5)",
             "DELETE FROM audit.batch b WHERE NOT EXISTS (SELECT FROM audit.entry e WHERE e.writer = b.writer)",

@@ -97,7 +97,7 @@ async def test_an_altered_entry_is_named(
     assert found(report) == {(3, Fault.ENTRY_ALTERED, "entry 6")}
     assert not report.sound
     assert report.lines()[2] == f"3. FAILED (1) {CHECKS[3]}"
-    assert report.lines()[11] == "   ENTRY_ALTERED entry 6: its text is not what its commitment commits to"
+    assert report.lines()[len(CHECKS)] == "   ENTRY_ALTERED entry 6: its text is not what its commitment commits to"
 
 
 async def test_an_entry_altered_with_its_commitment_is_named(

@@ -71,6 +71,20 @@ def test_a_log_is_followed_from_its_first_checkpoint_on(submit: Submit, origin: 
         assert cosigned_at(quantum_safe, MLDSA.key, checkpoint) == NOW
 
 
+def test_a_log_whose_entries_were_found_wrong_is_cosigned_no_more_by_whichever_process(
+    submit: Submit, witness: Witness, tmp_path: Path, origin: str
+) -> None:
+    assert submit(0, 7).status == 200
+    Witness([], {}, tmp_path / "witness", FrozenClock(NOW)).give_up(origin, "MAP_CONTRADICTED entry 6")
+    assert submit(7, 8) == Answer(403, "the entries of this log were found to be wrong\n")
+    # Another log is another matter, and a person may take it back.
+    assert submit(0, 1, name="gov.example/other").status == 404
+    (left,) = (tmp_path / "witness").glob("*.given-up")
+    assert left.read_text() == "MAP_CONTRADICTED entry 6"
+    left.unlink()
+    assert submit(7, 8).status == 200
+
+
 def test_whoever_does_not_know_what_it_knows_is_told_and_asks_again(submit: Submit) -> None:
     assert submit(0, 7).status == 200
     for old in (0, 3):

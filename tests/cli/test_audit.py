@@ -51,7 +51,9 @@ def test_a_log_that_was_tampered_with_is_found_and_its_entry_named(
     assert sound.status == 0, sound
     assert sound.out.splitlines()[-1] == "2 entries, 2 under 1 signed checkpoints"
     # Nothing has been published, so that there are no tiles to compare.
-    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == ["ok"] * (len(CHECKS) - 1) + ["--"]
+    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == [
+        "--" if check == 11 else "ok" for check in CHECKS
+    ]
     assert as_json == {"entries": 2, "covered": 2, "findings": []}
 
     query(
@@ -78,8 +80,13 @@ def test_an_exported_log_verifies_without_a_database(
 
     sound = logged("audit", "verify", "--export", str(folder))
     assert sound.status == 0, sound
-    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == ["ok"] * 4
-    assert sound.out.splitlines()[-1].startswith("2 entries, 1 checkpoints, ")
+    assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == [*("ok", "ok", "ok", "ok", "--", "ok")]
+    assert sound.out.splitlines()[-1].startswith("2 entries, 1 checkpoints, 0 roots of the map of subjects, ")
+
+    note = tmp_path / "note"
+    note.write_text((folder / "checkpoints.txt").read_text().split("\f")[0][:-1])
+    held = logged("audit", "verify", "--export", str(folder), "--published", str(note))
+    assert [line.split()[1] for line in held.out.splitlines()[:-1]] == ["ok"] * 6
 
     (file,) = (folder / "entries").iterdir()
     file.write_text(file.read_text().replace("west-bank", "east-bank"))
@@ -134,3 +141,85 @@ def test_a_log_signed_by_another_key_does_not_verify(
 
     assert verified.status == 1
     assert {finding["fault"] for finding in json.loads(verified.out)["findings"]} == {"CHECKPOINT_FORGED"}
+
+
+def test_a_history_is_proved_whole_by_a_file_and_by_no_other(
+    logged: Callable, settings: Settings, tmp_path: Path
+) -> None:
+    early = logged("audit", "prove-history", "00" * 16)
+    assert early.status == 1
+    assert "signed checkpoint" in early.complaint
+    assert logged("audit", "prove-history", "zz").complaint.startswith("zz is no tag")
+
+    asyncio.run(mapped(settings))
+    proof = tmp_path / "history.json"
+    proof.write_text(logged("audit", "prove-history", MAPPED.hex()).out)
+    steps = logged("audit", "verify", str(proof)).out.splitlines()
+    assert [step.partition(".")[0] for step in steps] == ["1", "2", "3", "4", "5", "6"]
+    assert steps[2] == "3. entries: 2 listed, 2 of them opened"
+    told = json.loads(proof.read_text())
+    del told["entries"][0]
+    proof.write_text(json.dumps(told, separators=(",", ":"), sort_keys=True, ensure_ascii=False))
+    refused = logged("audit", "verify", str(proof))
+    assert refused.complaint.startswith("the evidence proves nothing: step ")
+    assert refused.out == ""
+
+
+def test_a_witness_whose_body_finds_an_export_wrong_cosigns_no_more(
+    logged: Callable, settings: Settings, tmp_path: Path
+) -> None:
+    folder, witness = tmp_path / "exported", tmp_path / "witness"
+    witness.mkdir()
+    logged("audit", "export", str(folder))
+    given = ("audit", "verify", "--export", str(folder), "--witness", str(witness))
+    assert logged(*given).status == 0
+    assert list(witness.rglob("*.given-up")) == []
+    (file,) = (folder / "entries").iterdir()
+    file.write_text(file.read_text().replace("west-bank", "east-bank"))
+    wrong = logged(*given)
+    assert wrong.status == 1
+    assert "cosigns" in wrong.complaint
+    (left,) = witness.rglob("*.given-up")
+    assert left.read_text().startswith("HISTORY_REWRITTEN checkpoint 2: ")
+    assert (
+        logged(*given[:2], "--witness", str(witness)).complaint == "--witness needs --export: a witness has no database"
+    )
+
+
+MAPPED = bytes(range(16))
+
+
+async def mapped(settings: Settings) -> None:
+    """Two entries about somebody, in the map of subjects; its root signed."""
+    from gov_services.audit.describe import Describer
+    from gov_services.audit.entry import Entry, EntryKind
+    from gov_services.audit.integrate import Integrator
+    from gov_services.audit.log import AuditLog
+    from gov_services.audit.map_subjects import Mapper
+    from gov_services.crypto.signing import SigningKey, VerifyKeys
+    from gov_services.kit.clock import SystemClock
+    from gov_services.kit.ids import new_id
+
+    clock, secrets = SystemClock(), settings.secrets_directory
+    audit = Database(settings.room_database_url("audit"), pool_size=4)
+    privacy = Database(settings.room_database_url("privacy"), pool_size=2)
+    key, keys = SigningKey.load(secrets, "log"), VerifyKeys.load(secrets, "log")
+    integrator = Integrator(audit, key, clock, keys=keys, origin=settings.log_origin)
+    own = AuditLog(audit.engine, room="audit", key=SigningKey.load(secrets, "writer-audit"))
+    log = AuditLog(privacy.engine, room="privacy", key=SigningKey.load(secrets, "writer-privacy"), lag_limit_s=1e9)
+    said = {"room": "privacy", "kind": EntryKind.READ, "action": "disclosure", "actor": "system", "actor_tag": None}
+    said |= {
+        "client": "x",
+        "purpose": "p",
+        "entrance": "e",
+        "subject_tag": MAPPED,
+        "outcome": "allowed",
+        "request": "r",
+    }
+    await log.append([Entry(id=new_id(clock.now()), at=clock.now(), **said) for _ in range(2)])
+    await integrator.run_once()
+    await Describer(audit).run_once()
+    await Mapper(audit, own, clock).run_once()
+    await integrator.run_once()
+    for one in (log, own, audit, privacy):
+        await one.close()

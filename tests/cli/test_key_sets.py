@@ -47,7 +47,7 @@ PRIVATE = {
         "webhook",
         "db/privacy",
     },
-    "log": {"signing/log", "db/audit"},
+    "log": {"signing/log", "signing/writer-audit", "db/audit"},
     "worker": {"signing/worker", "db/worker"},
     "migration": {
         *("db/identity", "db/permits", "db/payments", "db/healthcode", "db/privacy", "db/audit", "db/worker"),

@@ -15,6 +15,7 @@ ENTRY = str(UUID(int=1))
 COMMANDS: dict[str, tuple[str, ...]] = {
     "audit export": ("{directory}/exported",),
     "audit prove": (ENTRY,),
+    "audit prove-history": ("00" * 16,),
     "audit verify": (),
     "client add": ("west-bank", "--title", "x"),
     "client list": (),

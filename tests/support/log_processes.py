@@ -10,6 +10,7 @@ from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog, AuditUnavailable
+from gov_services.audit.map_subjects import Mapper
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
@@ -59,7 +60,7 @@ async def _write(settings: Settings, room: str, answered: Path) -> None:
 
 
 def sign(settings: Settings, stop: str) -> None:
-    """Number, sign and describe until there is a file `stop`: what is killed can hold no lock of others."""
+    """Number, sign, describe and map until there is a file `stop`: what is killed can hold no lock of others."""
     asyncio.run(_sign(settings, Path(stop)))
 
 
@@ -77,9 +78,12 @@ async def _sign(settings: Settings, stop: Path) -> None:
         published=settings.runtime_directory / "log",
     )
     ended = asyncio.Event()
-    tasks = [asyncio.create_task(one.run(ended, interval_s=0.1)) for one in (integrator, Describer(database))]
+    own = AuditLog(database.engine, room="audit", key=SigningKey.load(settings.secrets_directory, "writer-audit"))
+    mapper = Mapper(database, own, SystemClock())
+    tasks = [asyncio.create_task(one.run(ended, interval_s=0.1)) for one in (integrator, Describer(database), mapper)]
     while not await asyncio.to_thread(stop.exists):  # noqa: ASYNC110  # a file is what one process can tell another
         await asyncio.sleep(0.05)
     ended.set()
     await asyncio.gather(*tasks)
+    await own.close()
     await database.close()

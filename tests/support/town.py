@@ -17,8 +17,11 @@ import httpx
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry
 from gov_services.audit.integrate import Integrator
+from gov_services.audit.log import AuditLog
+from gov_services.audit.map_subjects import Mapper
 from gov_services.cli import installation
 from gov_services.consent.attestations import Claim, attest
 from gov_services.crypto.keys import DataClass
@@ -252,6 +255,19 @@ class Town:
             ).run_once()
         finally:
             await database.close()
+
+    async def map_subjects(self) -> None:
+        """Describe what is numbered, take it into the map of subjects, and sign the root."""
+        await self.integrate()
+        database = Database(self.settings.room_database_url("audit"), pool_size=2)
+        log = AuditLog(database.engine, room="audit", key=self.signing_key("writer-audit"))
+        try:
+            await Describer(database).run_once()
+            await Mapper(database, log, self.clock).run_once()
+        finally:
+            await log.close()
+            await database.close()
+        await self.integrate()
 
     async def entries(self) -> list[Entry]:
         """Everything in the log, what waits for a number last; use entries that are queued are written first."""

@@ -11,7 +11,9 @@ import strawberry
 
 from gov_services.audit import history as audit_history
 from gov_services.audit.entry import Entry, EntryKind
+from gov_services.audit.history_proof import HistoryEvidence, ProvedHistory
 from gov_services.audit.models import EntryRow
+from gov_services.audit.proof import Step
 from gov_services.consent.purposes import Basis
 from gov_services.kit.ids import parse_id
 from gov_services.privacy.graph.pages import After, First, number_in, page_of
@@ -31,6 +33,7 @@ register_enum(
         EntryKind.LOG_READ: "Somebody read the log.",
         EntryKind.MANIFEST: "A new list of trusted documents.",
         EntryKind.BUNDLE: "A new bundle of purposes.",
+        EntryKind.MAP: "The root of the map of subjects, by which histories are proved complete.",
     },
 )
 
@@ -120,6 +123,23 @@ class AccessProof:
     steps: list[ProofStep] = strawberry.field(description="The steps by which it was checked.")
 
 
+@strawberry.type(
+    description="Evidence that a history leaves nothing out, as of a root of the map of subjects; it can be checked "
+    "without us. What may be told later only, or how often, is not in it; of which purposes that is so, it says."
+)
+class AccessHistoryProof:
+    """Decision 0023."""
+
+    entries: int = strawberry.field(description="How many entries there are about the citizen.")
+    covers: int = strawberry.field(description="How many entries of the log it covers, from the first on.")
+    at: dt.datetime = strawberry.field(description="As of when.")
+    evidence: str = strawberry.field(
+        description="The evidence file, as JSON; entries older than the newest are closed."
+    )
+    checkpoint: str = strawberry.field(description="The signed checkpoint.")
+    steps: list[ProofStep] = strawberry.field(description="The steps by which it was checked.")
+
+
 @strawberry.type(description="One check of the whole log.")
 class LogCheck:
     """What did not hold, if anything."""
@@ -129,7 +149,7 @@ class LogCheck:
 
 @strawberry.type(description="The whole log, checked.")
 class LogReport:
-    """Eight checks over every entry, node and checkpoint."""
+    """The checks of `audit verify`."""
 
     sound: bool = strawberry.field(description="Whether everything holds.")
     entries: int = strawberry.field(description="How many entries there are.")
@@ -199,8 +219,25 @@ def proof_of(found: history.Proved) -> AccessProof:
         number=found.evidence.seq,
         evidence=found.evidence.to_json(),
         checkpoint=found.evidence.checkpoint,
-        steps=[ProofStep(number=step.number, title=step.title, detail=step.detail) for step in found.steps],
+        steps=steps_of(found.steps),
     )
+
+
+def history_proof_of(evidence: HistoryEvidence, proved: ProvedHistory) -> AccessHistoryProof:
+    """A proof of a whole history as GraphQL shows it."""
+    return AccessHistoryProof(
+        entries=proved.entries,
+        covers=proved.statement.size,
+        at=proved.statement.at,
+        evidence=evidence.to_json(),
+        checkpoint=evidence.checkpoint,
+        steps=steps_of(proved.steps),
+    )
+
+
+def steps_of(steps: Sequence[Step]) -> list[ProofStep]:
+    """Steps as GraphQL shows them."""
+    return [ProofStep(number=step.number, title=step.title, detail=step.detail) for step in steps]
 
 
 @strawberry.type
@@ -232,6 +269,14 @@ class HistoryQuery:
     ) -> AccessProof:
         """Checked before it is shown."""
         return proof_of(await history.prove_own_entry(context_of(info), entry_id=parse_id(entry_id)))
+
+    @strawberry.field(
+        description="The proof that the history of the citizen who asks leaves nothing out that may be told, as of a "
+        "minute ago or so. Until that is under a signed checkpoint: `PROOF_NOT_YET`."
+    )
+    async def access_history_proof(self, info: strawberry.Info) -> AccessHistoryProof:
+        """Checked before it is shown."""
+        return history_proof_of(*await history.prove_own_history(context_of(info)))
 
     @strawberry.field(description="Entries of the log, for compliance officers; newest first.")
     async def log_entries(

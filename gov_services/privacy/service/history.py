@@ -9,6 +9,7 @@ from uuid import UUID
 
 from gov_services.audit import history
 from gov_services.audit.entry import Entry
+from gov_services.audit.history_proof import HistoryEvidence, ProvedHistory, make_history_evidence, verify_history
 from gov_services.audit.models import EntryRow
 from gov_services.audit.proof import Evidence, Step, make_evidence, verify_evidence
 from gov_services.audit.verify import Report, verify_log
@@ -63,6 +64,24 @@ async def prove_own_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | No
     if purpose is not None and not purpose.is_told(entry.at, ctx.now):
         raise NotFound
     return proved
+
+
+async def prove_own_history(ctx: ReadContext[PrivacyPorts]) -> tuple[HistoryEvidence, ProvedHistory]:
+    """The evidence that nothing which may be told about the citizen was left out, checked before it is shown.
+
+    As of the newest root of the map of subjects, a minute ago or so. Raises NotYetProvable, NotFound.
+    """
+    tag = await own_tag(ctx)
+    bundle = await ctx.disclosures.require_log_read("access-history-proof", tag=tag)
+
+    def opens(entry: Entry) -> bool:
+        # What was told when it was listed may be of a purpose that is told late since.
+        purpose = bundle.purposes.get(entry.purpose)
+        return purpose is None or purpose.is_told(entry.at, ctx.now)
+
+    async with ctx.reading() as session:
+        evidence = await make_history_evidence(session, tag=tag, opens=opens)
+    return evidence, verify_history(evidence, ctx.ports.trust.log, origin=ctx.ports.trust.origin)
 
 
 async def prove_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> Proved:
