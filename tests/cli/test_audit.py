@@ -49,39 +49,39 @@ def test_a_log_that_was_tampered_with_is_found_and_its_entry_named(
     as_json = json.loads(logged("audit", "verify", "--json").out)
 
     assert sound.status == 0, sound
-    assert sound.out.splitlines()[-1] == "2 entries, 2 under 1 signed checkpoints"
+    assert sound.out.splitlines()[-1] == "3 entries, 3 under 1 signed checkpoints"
     # Nothing has been published, so that there are no tiles to compare.
     assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == [
         "--" if check == 11 else "ok" for check in CHECKS
     ]
-    assert as_json == {"entries": 2, "covered": 2, "findings": []}
+    assert as_json == {"entries": 3, "covered": 3, "findings": []}
 
     query(
         administrator.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
         "SET session_replication_role = replica",
         "UPDATE audit.entry SET body = convert_to("
-        "replace(convert_from(body, 'UTF8'), 'west-bank', 'east-bank'), 'UTF8') WHERE seq = 1",
+        "replace(convert_from(body, 'UTF8'), 'west-bank', 'east-bank'), 'UTF8') WHERE seq = 2",
     )
     tampered = logged("audit", "verify")
     findings = json.loads(logged("audit", "verify", "--json").out)["findings"]
 
     assert tampered.status == 1
-    assert "   ENTRY_ALTERED entry 1: its text is not what its commitment commits to" in tampered.out.splitlines()
-    assert findings == [{"check": 3, "fault": "ENTRY_ALTERED", "where": "entry 1"}]
+    assert "   ENTRY_ALTERED entry 2: its text is not what its commitment commits to" in tampered.out.splitlines()
+    assert findings == [{"check": 3, "fault": "ENTRY_ALTERED", "where": "entry 2"}]
 
 
 def test_an_exported_log_verifies_without_a_database(
     logged: Callable, nothing_set: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "exported"
-    assert logged("audit", "export", str(folder)).out == "2 entries in 1 files, 1 checkpoints\n"
+    assert logged("audit", "export", str(folder)).out == "3 entries in 1 files, 1 checkpoints\n"
     assert "is not empty" in logged("audit", "export", str(folder)).complaint
     nothing_set.delenv("DATABASE_URL")
 
     sound = logged("audit", "verify", "--export", str(folder))
     assert sound.status == 0, sound
     assert [line.split()[1] for line in sound.out.splitlines()[:-1]] == [*("ok", "ok", "ok", "ok", "--", "ok")]
-    assert sound.out.splitlines()[-1].startswith("2 entries, 1 checkpoints, 0 roots of the map of subjects, ")
+    assert sound.out.splitlines()[-1].startswith("3 entries, 1 checkpoints, 0 roots of the map of subjects, ")
 
     note = tmp_path / "note"
     note.write_text((folder / "checkpoints.txt").read_text().split("\f")[0][:-1])
@@ -91,12 +91,12 @@ def test_an_exported_log_verifies_without_a_database(
     (file,) = (folder / "entries").iterdir()
     file.write_text(file.read_text().replace("west-bank", "east-bank"))
     found = json.loads(logged("audit", "verify", "--export", str(folder), "--json").out)
-    assert [(one["fault"], one["where"]) for one in found["findings"]] == [("HISTORY_REWRITTEN", "checkpoint 2")]
+    assert [(one["fault"], one["where"]) for one in found["findings"]] == [("HISTORY_REWRITTEN", "checkpoint 3")]
     assert logged("audit", "verify", "--export", str(tmp_path)).complaint == f"{tmp_path} holds no export"
 
 
 def test_an_entry_is_proved_by_a_file_and_by_no_other(logged: Callable, settings: Settings, tmp_path: Path) -> None:
-    ((entry_id,),) = query(settings.database_url, "SELECT id FROM audit.entry WHERE seq = 1")
+    ((entry_id,),) = query(settings.database_url, "SELECT id FROM audit.entry WHERE seq = 2")
     proof = tmp_path / "proof.json"
     proof.write_text(logged("audit", "prove", str(entry_id)).out)
 
@@ -180,7 +180,7 @@ def test_a_witness_whose_body_finds_an_export_wrong_cosigns_no_more(
     assert wrong.status == 1
     assert "cosigns" in wrong.complaint
     (left,) = witness.rglob("*.given-up")
-    assert left.read_text().startswith("HISTORY_REWRITTEN checkpoint 2: ")
+    assert left.read_text().startswith("HISTORY_REWRITTEN checkpoint 3: ")
     assert (
         logged(*given[:2], "--witness", str(witness)).complaint == "--witness needs --export: a witness has no database"
     )
