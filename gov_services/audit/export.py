@@ -49,8 +49,15 @@ async def export(
         tell(end, size)
     checkpoints = await store.checkpoints_between(session, after=-1, upto=size)
     (target / "checkpoints.txt").write_text("".join(f"{row.note}{BETWEEN_NOTES}" for row in checkpoints))
+    await _write_vouchers(session, target, size)
     await _write_chains(session, target)
-    manifest = {"v": VERSION, "origin": origin, "entries": size, "file_entries": FILE_ENTRIES}
+    manifest = {
+        "v": VERSION,
+        "origin": origin,
+        "entries": size,
+        "file_entries": FILE_ENTRIES,
+        "chained_from": (await store.head(session)).chained_from,
+    }
     (target / "manifest.json").write_bytes(canonical_json(manifest) + b"\n")
     return Exported(size, (size + FILE_ENTRIES - 1) // FILE_ENTRIES, len(checkpoints))
 
@@ -59,6 +66,14 @@ def _prepare(target: Path) -> None:
     if target.exists() and any(target.iterdir()):
         raise FileExistsError(f"{target} is not empty")
     (target / "entries").mkdir(parents=True)
+
+
+async def _write_vouchers(session: ReadSession, target: Path, size: int) -> None:
+    with (target / "vouchers.jsonl").open("w") as file:
+        for begin in range(0, size, BATCH):
+            for row in await store.vouchers(session, begin=begin, end=min(begin + BATCH, size)):
+                said = {"seq": row.seq, "writer": str(row.writer), "voucher": _text(row.voucher or b"")}
+                file.write(f"{json.dumps(said)}\n")
 
 
 async def _write_chains(session: ReadSession, target: Path) -> None:

@@ -6,6 +6,7 @@ entries/000000000.txt    a line an entry: salt in hexadecimal, a space, the cano
 checkpoints.txt          signed notes, smallest first, each followed by an empty line of its own
 writers.jsonl            a line a writer: id, room, key id, signature
 batches.jsonl            a line a batch, in the order of each chain
+vouchers.jsonl           a line a change: its entry's number, its writer, the signature under which it waited
 ```
 """
 
@@ -18,6 +19,10 @@ FILE_LEVEL = 16
 FILE_ENTRIES = 1 << FILE_LEVEL
 """An aligned subtree of the log, so that each file can be hashed by itself."""
 BETWEEN_NOTES = "\n\f\n"
+
+
+class ExportRefused(Exception):
+    """The folder holds no export."""
 
 
 def entries_file(folder: Path, begin: int) -> Path:

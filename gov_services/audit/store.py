@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, Select, Uuid, any_, bindparam, func, insert, literal, select, text, tuple_, union
+from sqlalchemy import ARRAY, Row, Select, Uuid, any_, bindparam, func, insert, literal, select, text, tuple_, union
 from sqlalchemy.dialects.postgresql import BYTEA
 
 from gov_services.audit.chain import Batch, Writer
@@ -237,6 +237,16 @@ async def texts(session: ReadSession, *, begin: int, limit: int) -> Sequence[tup
     """(salt, canonical text) of entries from number `begin` on, in order."""
     query = select(EntryRow.salt, EntryRow.body).where(EntryRow.seq >= begin).order_by(EntryRow.seq).limit(limit)
     return [(salt, body) for salt, body in await session.execute(query)]
+
+
+async def vouchers(session: ReadSession, *, begin: int, end: int) -> Sequence[Row[int, UUID | None, bytes | None]]:
+    """Number, writer and voucher of entries from `begin` up to `end` that waited for their number."""
+    query = (
+        select(EntryRow.seq, EntryRow.writer, EntryRow.voucher)
+        .where(EntryRow.seq >= begin, EntryRow.seq < end, EntryRow.voucher.is_not(None))
+        .order_by(EntryRow.seq)
+    )
+    return (await session.execute(query)).all()
 
 
 async def entry(session: ReadSession, *, entry_id: UUID) -> EntryRow | None:

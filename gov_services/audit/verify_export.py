@@ -18,7 +18,7 @@ from pathlib import Path
 from gov_services.audit import recompute
 from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
 from gov_services.audit.entry import SALT_BYTES, Entry, EntryMalformed, commitment
-from gov_services.audit.export_files import BETWEEN_NOTES, FILE_ENTRIES, VERSION, entries_file
+from gov_services.audit.export_files import BETWEEN_NOTES, FILE_ENTRIES, VERSION, ExportRefused, entries_file
 from gov_services.audit.fast_entry import require_entry
 from gov_services.audit.findings import Fault, Finding
 from gov_services.audit.listing import Mention
@@ -35,10 +35,6 @@ CHECKS = {
     7: "checkpoints that were published elsewhere are of this log",
     recompute.CHECK: recompute.TITLE,
 }
-
-
-class ExportRefused(Exception):
-    """The folder holds no export."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,12 @@ from gov_services.audit.publish import open_store
 from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.audit.verify_export import CHECKS as EXPORT_CHECKS
 from gov_services.audit.verify_export import verify_export
+from gov_services.audit.verify_export_chains import CHECKS as CHAIN_CHECKS
+from gov_services.audit.verify_export_chains import exported_writers, verify_chains
 from gov_services.audit.witness import Witness
 from gov_services.cli.failing import fail, failing_in_one_line
 from gov_services.cli.witnessing import audit_witness, seen_in
+from gov_services.crypto.keys import KeyRefused
 from gov_services.crypto.signing import VerifyKeys
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
@@ -176,22 +179,44 @@ def _verify_export(folder: Path, published: Sequence[str], witness: Path | None,
     with failing_in_one_line():
         keys = VerifyKeys.load(settings.secrets_directory, "log")
         report = verify_export(folder, keys, origin=settings.log_origin, published=published)
-    seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        writers, unknown = _keys_of_writers(settings.secrets_directory, folder)
+        chains = None if unknown else verify_chains(folder, writers)
+    findings = sorted((*report.findings, *(chains.findings if chains else ())), key=lambda one: one.check)
     if as_json:
-        faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in report.findings]
+        faults = [{"check": one.check, "fault": one.fault.value, "where": one.where} for one in findings]
         click.echo(json.dumps({"entries": report.entries, "seconds": round(seconds, 3), "findings": faults}))
     else:
-        for line in lines_of(EXPORT_CHECKS, report.findings, left_out=set() if published else {7}):
+        left_out = (set() if published else {7}) | (set() if chains else set(CHAIN_CHECKS))
+        for line in lines_of({**EXPORT_CHECKS, **CHAIN_CHECKS}, findings, left_out=left_out):
             click.echo(line)
+        for room in unknown:
+            click.echo(f"there is no public key of the writers of {room} here: chains are not looked at")
+        if chains is not None:
+            took = time.perf_counter() - began - seconds
+            click.echo(
+                f"{chains.batches} batches of writers, from entry {chains.chained_from} on, in {took:.1f} s more"
+            )
         rate = report.entries / seconds
         made = f"{report.checkpoints} checkpoints, {report.roots} roots of the map of subjects"
         click.echo(f"{report.entries} entries, {made}, {rate:,.0f} entries a second")
-    if not report.sound:
+    if findings:
         if witness is not None:
-            reason = "".join(f"{one.fault.value} {one.where}: {one.detail}\n" for one in report.findings)
+            reason = "".join(f"{one.fault.value} {one.where}: {one.detail}\n" for one in findings)
             Witness([], {}, seen_in(witness), SystemClock()).give_up(settings.log_origin, reason)
             click.echo(f"the witness in {witness} cosigns {settings.log_origin} no more", err=True)
         sys.exit(1)
+
+
+def _keys_of_writers(secrets: Path, folder: Path) -> tuple[dict[str, VerifyKeys], list[str]]:
+    """Public keys by room, and the rooms in the export whose are not here."""
+    found, unknown = {}, []
+    for room in exported_writers(folder):
+        try:
+            found[room] = VerifyKeys.load(secrets, f"writer-{room}")
+        except KeyRefused:
+            unknown.append(room)
+    return found, unknown
 
 
 async def _export(settings: Settings, target: Path) -> Exported:

@@ -20,12 +20,13 @@ from gov_services.audit.checkpoint import Checkpoint, sign_checkpoint
 from gov_services.audit.describe import Describer
 from gov_services.audit.entry import Entry, EntryKind, EntryMalformed
 from gov_services.audit.export import export
+from gov_services.audit.export_files import ExportRefused
 from gov_services.audit.fast_entry import require_entry
 from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrator
 from gov_services.audit.log import AuditLog
 from gov_services.audit.map_subjects import Mapper
-from gov_services.audit.verify_export import ExportRefused, ExportReport
+from gov_services.audit.verify_export import ExportReport
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.database import Database
 from gov_services.kit.ids import new_id
