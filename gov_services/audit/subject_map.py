@@ -51,13 +51,20 @@ class Leaf(NamedTuple):
     """Of the list of its entries."""
     value: bytes
 
-    def hash(self) -> bytes:
-        """What stands in the tree for it."""
-        return leaf_hash(self.key, self.value)
+    def slot(self) -> bytes:
+        """As it lies in a page."""
+        return self.key + self.entries.to_bytes(NUMBER_BYTES, "big") + self.head + self.value
+
+    @classmethod
+    def of(cls, slot: bytes) -> Leaf:
+        """The subject that lies there so."""
+        return cls(slot[:32], int.from_bytes(slot[32:40], "big"), slot[40:72], slot[72:])
 
 
-Slot = Leaf | bytes | None
-"""One subject, the hash of a page with more of them, or nobody."""
+LEAF_BYTES = 3 * HASH_BYTES + NUMBER_BYTES
+Slot = bytes | None
+"""One subject, the hash of a page with more of them, or nobody. They are told apart by their length, and kept as bytes:
+of a page that is read, most is written back as it was."""
 Page = list[Slot]
 Pages = MutableMapping[Prefix, bytes]
 
@@ -129,7 +136,7 @@ def lacking(pages: Mapping[Prefix, bytes], keys: Collection[bytes]) -> set[Prefi
                 continue
             page = decode(stored)
             for nibble, some in _by_nibble(these, len(prefix)).items():
-                if isinstance(page[nibble], bytes):
+                if _is_page(page[nibble]):
                     below[prefix + bytes([nibble])] = some
         going = below
     return wanted
@@ -164,17 +171,18 @@ def place_of(pages: Mapping[Prefix, bytes], key: bytes) -> tuple[Leaf | None, Pl
     siblings: list[bytes] = []
     prefix = b""
     while True:
-        rows = _rows(decode(pages[prefix])) if prefix or prefix in pages else _rows([None] * SLOTS)
+        page: Page = decode(pages[prefix]) if prefix or prefix in pages else [None] * SLOTS
+        rows = [_cells(page)]
+        while len(rows) <= LEVELS:
+            rows.append(_above(*rows[-1]))
         nibble = _nibble(key, len(prefix))
         for level in range(LEVELS, 0, -1):
-            index = nibble >> level
-            kind, _, leaf = rows[level][index]
-            if kind != _INNER:
-                return _ended(key, leaf, siblings)
-            siblings.append(rows[level - 1][(nibble >> (level - 1)) ^ 1][1])
-        kind, _, leaf = rows[0][nibble]
-        if kind != _INNER:
-            return _ended(key, leaf, siblings)
+            kinds, _ = rows[level]
+            if kinds[nibble >> level] != _INNER:
+                return _ended(key, page, nibble >> level << level, 1 << level, siblings)
+            siblings.append(rows[level - 1][1][(nibble >> (level - 1)) ^ 1])
+        if not _is_page(page[nibble]):
+            return _ended(key, page, nibble, 1, siblings)
         prefix += bytes([nibble])
 
 
@@ -204,70 +212,65 @@ def verify_place(key: bytes, value: bytes | None, place: Place, *, root: bytes) 
 def encode(page: Page) -> bytes:
     """A page as it is stored: which slots are subjects, which are pages, then each in turn."""
     subjects = deeper = 0
-    parts = []
+    parts = [b""]
     for index, slot in enumerate(page):
-        if slot is None:
-            continue
-        if isinstance(slot, bytes):
-            deeper |= 1 << index
+        if slot is not None:
             parts.append(slot)
-        else:
-            subjects |= 1 << index
-            parts.append(slot.key + slot.entries.to_bytes(NUMBER_BYTES, "big") + slot.head + slot.value)
-    return subjects.to_bytes(2, "big") + deeper.to_bytes(2, "big") + b"".join(parts)
+            if len(slot) == HASH_BYTES:
+                deeper |= 1 << index
+            else:
+                subjects |= 1 << index
+    parts[0] = (subjects << SLOTS | deeper).to_bytes(4, "big")
+    return b"".join(parts)
 
 
 def decode(stored: bytes) -> Page:
     """The page that was stored so. Raises PageMalformed."""
-    subjects, deeper = int.from_bytes(stored[:2], "big"), int.from_bytes(stored[2:4], "big")
-    leaf_bytes = 3 * HASH_BYTES + NUMBER_BYTES
-    if subjects & deeper or len(stored) != 4 + subjects.bit_count() * leaf_bytes + deeper.bit_count() * HASH_BYTES:
+    standing = int.from_bytes(stored[:4], "big")
+    subjects, deeper = standing >> SLOTS, standing & (1 << SLOTS) - 1
+    if subjects & deeper or len(stored) != 4 + subjects.bit_count() * LEAF_BYTES + deeper.bit_count() * HASH_BYTES:
         raise PageMalformed("the bytes are those of no page")
     page: Page = [None] * SLOTS
     at, standing = 4, subjects | deeper
     while standing:
         bit = standing & -standing
         standing ^= bit
-        if subjects & bit:
-            key, value = stored[at : at + 32], stored[at + 72 : at + 104]
-            page[bit.bit_length() - 1] = Leaf(
-                key, int.from_bytes(stored[at + 32 : at + 40], "big"), stored[at + 40 : at + 72], value
-            )
-            at += leaf_bytes
-        else:
-            page[bit.bit_length() - 1] = stored[at : at + HASH_BYTES]
-            at += HASH_BYTES
+        end = at + (LEAF_BYTES if subjects & bit else HASH_BYTES)
+        page[bit.bit_length() - 1] = stored[at:end]
+        at = end
     return page
 
 
 def page_hash(page: Page) -> bytes:
     """The hash of the subtree that a page is."""
-    return _rows(page)[LEVELS][0][1]
+    kinds, hashes = _cells(page)
+    while len(hashes) > 1:
+        kinds, hashes = _above(kinds, hashes)
+    return hashes[0]
 
 
-_Cell = tuple[int, bytes, Leaf | None]
-_EMPTY: _Cell = (_NOTHING, EMPTY_ROOT, None)
-
-
-def _rows(page: Page) -> list[list[_Cell]]:
-    """The subtrees of a page, a row a level, its slots first: what each is, its hash, its one subject."""
-    row: list[_Cell] = [
-        _EMPTY if slot is None else (_INNER, slot, None) if isinstance(slot, bytes) else (_LEAF, slot.hash(), slot)
+def _cells(page: Page) -> tuple[list[int], list[bytes]]:
+    """What stands in each slot, and its hash."""
+    kinds = [_NOTHING if slot is None else _INNER if len(slot) == HASH_BYTES else _LEAF for slot in page]
+    hashes = [
+        EMPTY_ROOT if slot is None else slot if len(slot) == HASH_BYTES else leaf_hash(slot[:32], slot[72:])
         for slot in page
     ]
-    rows = [row]
-    while len(row) > 1:
-        row = [_over(row[index], row[index + 1]) for index in range(0, len(row), 2)]
-        rows.append(row)
-    return rows
+    return kinds, hashes
 
 
-def _over(left: _Cell, right: _Cell) -> _Cell:
-    if left[0] == _NOTHING and right[0] != _INNER:
-        return right
-    if right[0] == _NOTHING and left[0] != _INNER:
-        return left
-    return _INNER, inner_hash(left[1], right[1]), None
+def _above(kinds: list[int], hashes: list[bytes]) -> tuple[list[int], list[bytes]]:
+    """The row above one: a subtree of nobody is nobody, one of one subject is that subject's leaf."""
+    above, over = [], []
+    for left in range(0, len(kinds), 2):
+        kind = kinds[left] + kinds[left + 1]
+        if kind <= _LEAF:
+            over.append(hashes[left] if kinds[left] else hashes[left + 1])
+            above.append(kind)
+        else:
+            over.append(_sha256(b"\x03" + hashes[left] + hashes[left + 1]).digest())
+            above.append(_INNER)
+    return above, over
 
 
 def _grow(
@@ -275,19 +278,19 @@ def _grow(
     prefix: Prefix,
     keys: Sequence[bytes],
     more: Mapping[bytes, More],
-    pushed: Leaf | None,
+    pushed: Slot,
     touched: set[Prefix],
 ) -> bytes:
     """Grow one page; `pushed` is a subject that stood alone above, and makes way down here."""
     stored = pages.get(prefix)
     page: Page = decode(stored) if stored is not None else [None] * SLOTS
     if pushed is not None:
-        page[_nibble(pushed.key, len(prefix))] = pushed
+        page[_nibble(pushed, len(prefix))] = pushed
     for nibble, these in _by_nibble(keys, len(prefix)).items():
         slot = page[nibble]
-        if isinstance(slot, bytes):
+        if slot is not None and len(slot) == HASH_BYTES:
             page[nibble] = _grow(pages, prefix + bytes([nibble]), these, more, None, touched)
-        elif len(these) == 1 and (slot is None or slot.key == these[0]):
+        elif len(these) == 1 and (slot is None or slot[:32] == these[0]):
             page[nibble] = _with(slot, these[0], more[these[0]])
         else:
             page[nibble] = _grow(pages, prefix + bytes([nibble]), these, more, slot, touched)
@@ -296,16 +299,23 @@ def _grow(
     return page_hash(page)
 
 
-def _with(leaf: Leaf | None, key: bytes, new: More) -> Leaf:
-    count = (leaf.entries if leaf else 0) + len(new.entries)
-    head = extended(leaf.head if leaf else NO_ENTRIES, new.entries)
-    return Leaf(key, count, head, value_of(new.tag, count, head))
+def _with(slot: Slot, key: bytes, new: More) -> bytes:
+    leaf = Leaf.of(slot) if slot is not None else Leaf(key, 0, NO_ENTRIES, b"")
+    entries, head = leaf.entries + len(new.entries), extended(leaf.head, new.entries)
+    return Leaf(key, entries, head, value_of(new.tag, entries, head)).slot()
 
 
-def _ended(key: bytes, leaf: Leaf | None, siblings: Sequence[bytes]) -> tuple[Leaf | None, Place]:
+def _ended(key: bytes, page: Page, first: int, width: int, siblings: Sequence[bytes]) -> tuple[Leaf | None, Place]:
+    """The end of a way: of these slots of the page one holds a subject, or none does."""
+    slot = next((one for one in page[first : first + width] if one is not None), None)
+    leaf = Leaf.of(slot) if slot is not None else None
     if leaf is not None and leaf.key == key:
         return leaf, Place(tuple(siblings))
     return None, Place(tuple(siblings), None if leaf is None else (leaf.key, leaf.value))
+
+
+def _is_page(slot: Slot) -> bool:
+    return slot is not None and len(slot) == HASH_BYTES
 
 
 def _by_nibble(keys: Collection[bytes], depth: int) -> dict[int, list[bytes]]:

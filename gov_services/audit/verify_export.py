@@ -6,14 +6,19 @@ so that files are hashed side by side; what checkpoints say in the middle of one
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import sys
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 from gov_services.audit import recompute
 from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
@@ -22,9 +27,11 @@ from gov_services.audit.export_files import BETWEEN_NOTES, FILE_ENTRIES, VERSION
 from gov_services.audit.fast_entry import require_entry
 from gov_services.audit.findings import Fault, Finding
 from gov_services.audit.listing import Mention
-from gov_services.audit.merkle import extend, leaf_hash, root_of_peaks, rows_over, subtrees
+from gov_services.audit.merkle import HASH_BYTES, extend, leaf_hash, root_of_peaks, rows_over, subtrees
 from gov_services.crypto.signing import VerifyKeys
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MICROSECOND = dt.timedelta(microseconds=1)
 NAMED = 50
 """Findings of a file that are told one by one."""
 CHECKS = {
@@ -53,6 +60,24 @@ class ExportReport:
         return not self.findings
 
 
+class _Mentions(NamedTuple):
+    """Entries about somebody, a column a part: from process to process, objects would cost as much as all the rest."""
+
+    numbers: array[int]
+    commitments: bytes
+    tags: list[bytes]
+    purposes: list[str]
+    moments: array[int]
+    """Microseconds since 1970."""
+
+    def each(self) -> Iterator[Mention]:
+        """One by one."""
+        for place, number in enumerate(self.numbers):
+            committed = self.commitments[place * HASH_BYTES : (place + 1) * HASH_BYTES]
+            at = EPOCH + dt.timedelta(microseconds=self.moments[place])
+            yield Mention(number, committed, self.tags[place], self.purposes[place], at)
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     """What one process found in one file."""
@@ -62,7 +87,7 @@ class _File:
     stops: tuple[tuple[int, tuple[bytes, ...]], ...]
     """(size, peaks of this file up to there) at each checkpoint within it."""
     findings: tuple[Finding, ...]
-    mentions: tuple[Mention, ...]
+    mentions: _Mentions
     statements: tuple[tuple[int, Entry], ...]
     """Entries that are to state a root of the map of subjects, by number."""
 
@@ -133,16 +158,13 @@ def _published(
 
 def _recompute(subjects: recompute.Recomputed, found: _File) -> None:
     """12. Every root that was stated in a file is that of the entries up to there."""
-    waiting = iter((*found.mentions, None))
-    mention = next(waiting)
-    for number, entry in found.statements:
-        while mention is not None and mention.number < number:
-            subjects.meet(mention)
-            mention = next(waiting)
-        subjects.meet_statement(number, entry)
-    while mention is not None:
+    waiting = deque(found.statements)
+    for mention in found.mentions.each():
+        while waiting and waiting[0][0] < mention.number:
+            subjects.meet_statement(*waiting.popleft())
         subjects.meet(mention)
-        mention = next(waiting)
+    for number, entry in waiting:
+        subjects.meet_statement(number, entry)
 
 
 def _entries(folder: Path) -> int:
@@ -169,7 +191,8 @@ def _verify_file(job: tuple[Path, int, int, Sequence[int]]) -> _File:
     findings: list[Finding] = []
     path = entries_file(folder, begin)
     leaves: list[bytes] = []
-    mentions: list[Mention] = []
+    mentions = _Mentions(array("q"), b"", [], [], array("q"))
+    commitments = []
     statements: list[tuple[int, Entry]] = []
     with path.open("rb") if path.exists() else open(os.devnull, "rb") as file:
         for line in file:
@@ -181,7 +204,11 @@ def _verify_file(job: tuple[Path, int, int, Sequence[int]]) -> _File:
                 if recompute.is_statement(said.kind):
                     statements.append((begin + len(leaves), Entry.parse(body)))
                 elif said.tag is not None:
-                    mentions.append(Mention(begin + len(leaves), committed, said.tag, said.purpose, said.at))
+                    mentions.numbers.append(begin + len(leaves))
+                    commitments.append(committed)
+                    mentions.tags.append(said.tag)
+                    mentions.purposes.append(sys.intern(said.purpose))
+                    mentions.moments.append((said.at - EPOCH) // MICROSECOND)
                 leaves.append(leaf_hash(committed))
             except (ValueError, EntryMalformed) as malformed:
                 leaves.append(leaf_hash(line))
@@ -195,4 +222,11 @@ def _verify_file(job: tuple[Path, int, int, Sequence[int]]) -> _File:
         return tuple([rows[level][index] for level, index in subtrees((0, min(size, len(leaves))))])
 
     told = tuple([(stop, peaks(stop - begin)) for stop in stops])
-    return _File(len(leaves), peaks(end - begin), told, tuple(findings[:NAMED]), tuple(mentions), tuple(statements))
+    return _File(
+        len(leaves),
+        peaks(end - begin),
+        told,
+        tuple(findings[:NAMED]),
+        mentions._replace(commitments=b"".join(commitments)),
+        tuple(statements),
+    )

@@ -130,6 +130,34 @@ async def _citizens(sizes: list[int]) -> dict[str, dict[str, float]]:
         return await grow(place, sizes=sizes, tell=lambda line: click.echo(line, err=True))
 
 
+@bench.command("subjects")
+@click.option("--sizes", default="10000,100000,1000000", show_default=True, help="Subjects at which costs are taken.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def bench_subjects(sizes: str, as_json: bool) -> None:
+    """The map of subjects as it grows: taking entries in, a history's proof, what it takes to store and to recompute.
+
+    On a PostgreSQL of its own that syncs to disk, in the runtime directory.
+    """
+    figures = run_served(_subjects(_numbers(sizes)))
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    costs = ("one_ms", "two_hundred_ms", "pages", "prove_ms", "verify_ms", "hashes", "bytes", "stored_bytes")
+    click.echo(_rows("subjects", costs, figures["growth"]))
+    again = figures["recomputed"]
+    click.echo(
+        f"\n{again['roots']:,} roots over {again['entries']:,} entries recomputed from an export in {again['s']} s, "
+        f"with everything else that is verified of it"
+    )
+
+
+async def _subjects(sizes: list[int]) -> dict[str, Any]:
+    from gov_services.devstack.bench.subjects import grow
+
+    async with _log_of_its_own() as place:
+        return await grow(place, sizes=sizes, tell=lambda line: click.echo(line, err=True))
+
+
 @bench.command("audit")
 @click.option("--rounds", default=7, show_default=True)
 @click.option("--seconds", default=1.5, show_default=True, help="Of each way's turn in a round.")

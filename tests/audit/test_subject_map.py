@@ -175,7 +175,7 @@ def test_a_subject_that_stands_elsewhere_proves_no_absence() -> None:
 
 @pytest.mark.parametrize("size", [0, 3, 5, 107, 200])
 def test_bytes_that_are_no_page_are_refused(size: int) -> None:
-    page = encode([Leaf(bytes(32), 1, bytes(32), bytes(32)), *[None] * 15])
+    page = encode([Leaf(bytes(32), 1, bytes(32), bytes(32)).slot(), *[None] * 15])
     with pytest.raises(PageMalformed):
         decode((page * 2)[:size])
     with pytest.raises(PageMalformed):
@@ -188,7 +188,7 @@ def test_a_page_that_was_changed_is_not_gone_on_from() -> None:
     deepest = max(pages, key=len)
     assert deepest
     page = decode(pages[deepest])
-    at = next(index for index, slot in enumerate(page) if isinstance(slot, Leaf))
-    page[at] = page[at]._replace(value=bytes(32))
+    at = next(index for index, slot in enumerate(page) if slot is not None and len(slot) > 32)
+    page[at] = Leaf.of(page[at])._replace(value=bytes(32)).slot()
     with pytest.raises(PageMalformed):
         require_whole({**pages, deepest: encode(page)})

@@ -36,8 +36,13 @@ def test_entries_and_rows_are_timed_on_a_database_of_their_own(alone: Callable) 
     appended = json.loads(alone("bench", "audit", *once, "--callers", "2", "--sizes", "50,300", "--json").out)
     rows = json.loads(alone("bench", "sealed", *once, "--repeats", "5", "--json").out)["rows"]
 
+    mapped = json.loads(alone("bench", "subjects", "--sizes", "50,300", "--json").out)
     grown = json.loads(alone("bench", "citizens", "--sizes", "500,1500", "--json").out)
 
+    assert set(mapped["growth"]) == {"50", "300"}
+    assert all(cost > 0 for row in mapped["growth"].values() for cost in row.values())
+    assert mapped["recomputed"]["entries"] > 300
+    assert mapped["recomputed"]["roots"] > 2
     assert set(grown) == {"500", "1500"}
     assert all(took > 0 for row in grown.values() for took in row.values())
     assert appended["appends"]["2"]["ratio"] > 0

@@ -60,6 +60,7 @@ WITHOUT_NEED = {
     "bench gateway": "starts what it measures",
     "bench policy": "needs nothing; test_bench",
     "bench sealed": "needs nothing; test_bench",
+    "bench subjects": "starts what it measures; test_bench",
     "subgraph": "serves; test_serving",
     "log": "serves; test_serving",
     "worker": "serves; test_serving",

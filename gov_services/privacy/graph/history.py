@@ -134,7 +134,7 @@ class AccessHistoryProof:
     covers: int = strawberry.field(description="How many entries of the log it covers, from the first on.")
     at: dt.datetime = strawberry.field(description="As of when.")
     evidence: str = strawberry.field(
-        description="The evidence file, as JSON; entries older than the newest are closed."
+        description="The evidence file, as JSON: all by commitment, the newest thousand opened."
     )
     checkpoint: str = strawberry.field(description="The signed checkpoint.")
     steps: list[ProofStep] = strawberry.field(description="The steps by which it was checked.")

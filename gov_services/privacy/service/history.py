@@ -11,7 +11,7 @@ from gov_services.audit import history
 from gov_services.audit.entry import Entry
 from gov_services.audit.history_proof import HistoryEvidence, ProvedHistory, make_history_evidence, verify_history
 from gov_services.audit.models import EntryRow
-from gov_services.audit.proof import Evidence, Step, make_evidence, verify_evidence
+from gov_services.audit.proof import Evidence, NotYetProvable, Step, make_evidence, verify_evidence
 from gov_services.audit.verify import Report, verify_log
 from gov_services.consent.purposes import Bundle, Told
 from gov_services.kit.errors import NotFound
@@ -69,7 +69,8 @@ async def prove_own_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | No
 async def prove_own_history(ctx: ReadContext[PrivacyPorts]) -> tuple[HistoryEvidence, ProvedHistory]:
     """The evidence that nothing which may be told about the citizen was left out, checked before it is shown.
 
-    As of the newest root of the map of subjects, a minute ago or so. Raises NotYetProvable, NotFound.
+    As of the newest root of the map of subjects, a minute ago or so. Raises NotYetProvable, also where that root keeps
+    back something else than the signed bundle in force would: then the next one will not. Raises NotFound.
     """
     tag = await own_tag(ctx)
     bundle = await ctx.disclosures.require_log_read("access-history-proof", tag=tag)
@@ -81,7 +82,19 @@ async def prove_own_history(ctx: ReadContext[PrivacyPorts]) -> tuple[HistoryEvid
 
     async with ctx.reading() as session:
         evidence = await make_history_evidence(session, tag=tag, opens=opens)
-    return evidence, verify_history(evidence, ctx.ports.trust.log, origin=ctx.ports.trust.origin)
+    proved = verify_history(evidence, ctx.ports.trust.log, origin=ctx.ports.trust.origin)
+    if proved.statement.withheld != withheld_by(bundle):
+        raise NotYetProvable
+    return evidence, proved
+
+
+def withheld_by(bundle: Bundle) -> dict[str, int | None]:
+    """Purposes that are told after so many days, or (None) by number only."""
+    return {
+        code: purpose.embargo_days if purpose.told is Told.EMBARGO else None
+        for code, purpose in bundle.purposes.items()
+        if purpose.told is not Told.AT_ONCE
+    }
 
 
 async def prove_entry(ctx: ReadContext[PrivacyPorts], *, entry_id: UUID | None) -> Proved:
