@@ -1,7 +1,7 @@
 """The map of subjects computed anew from the entries, and every stated root held against it. It reads no stored page.
 
 Whoever holds the entries can do this, and nobody else: the public log has commitments only, and who an entry is about
-is in none of them. It goes through the entries once, in order. Some 350 bytes of memory a subject.
+is in none of them. It goes through the entries once, in order. Some 200 bytes of memory a subject.
 """
 
 from __future__ import annotations
