@@ -163,8 +163,10 @@ async def signed_in(secret: str) -> tuple[dict[str, Any], tuple[Exception, ...]]
     return claims, wrong.errors
 
 
-def test_without_purposes_in_force_no_account_is_added(installed: Callable, settings: Settings) -> None:
-    installed("documents", "sign")
+def test_without_purposes_in_force_no_account_is_added(
+    installed: Callable, settings: Settings, sign_documents: Callable[[], None]
+) -> None:
+    sign_documents()
     refused = installed("client", "add", "west-bank", "--title", "西岸银行")
     assert refused.complaint == "The service is unavailable for the moment. Please try again."
     assert rows(settings.database_url, "SELECT 1 FROM identity.client") == []
