@@ -18,7 +18,7 @@ from gov_services.privacy.face_routes import routes as face_routes
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.routes import routes
-from gov_services.privacy.service import audits, breaches, evidence, findings, jobs, rights, upkeep
+from gov_services.privacy.service import audits, breaches, evidence, findings, jobs, rights, terms, upkeep
 from gov_services.subgraph.bearer import Bearers
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
@@ -32,6 +32,8 @@ CONSENT_VERIFICATION = "consent-verification"
 """Purpose of letting a party know how consents that it was given stand."""
 ERASURE = "erasure-in-rooms"
 """Purpose of knowing what an erasure must leave."""
+RETENTION = "retention-upkeep"
+"""Purpose of ending what is kept no longer."""
 WEBHOOK_TIMEOUT_S = 3.0
 """Below what a transaction may idle for: a message is told within the one that takes it off the outbox."""
 
@@ -81,6 +83,8 @@ async def create_room(
             Job(evidence.COUNT, LOG_REVIEW, 10.0, evidence.count_uses),
             Job(upkeep.END, CONSENT_UPKEEP, 60.0, upkeep.end_consents),
             Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),
+            Job(upkeep.REMOVE, RETENTION, 3600.0, upkeep.remove_old_requests),
+            Job(terms.TERMS, RETENTION, 600.0, terms.end_terms),
             Job(upkeep.NOTICES, CONSENT_UPKEEP, 600.0, upkeep.give_deferred_notices),
         ),
         routes=lambda services: [

@@ -195,6 +195,21 @@ class ErasureRow(Base):
     """Of each of `kept`, in its order."""
 
 
+class KeptClassRow(Base):
+    """Until when a class is kept of somebody who was erased. The term moves on, and ends once, with its keys."""
+
+    __tablename__ = "kept_class"
+    __table_args__ = (
+        Index("ix_kept_class_until", "until", postgresql_where="ended_at IS NULL"),
+        {"schema": "privacy"},
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    data_class: Mapped[str] = mapped_column(Text, primary_key=True)
+    until: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+
+
 class ConsentRequestRow(Base):
     """What a relying party asks consent for. Of nobody, until a citizen has scanned its code."""
 
