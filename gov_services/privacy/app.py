@@ -18,7 +18,7 @@ from gov_services.privacy.face_routes import routes as face_routes
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.routes import routes
-from gov_services.privacy.service import audits, breaches, evidence, findings, jobs, rights, terms, upkeep
+from gov_services.privacy.service import audits, breaches, deletions, evidence, findings, jobs, rights, terms, upkeep
 from gov_services.subgraph.bearer import Bearers
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
@@ -77,6 +77,7 @@ async def create_room(
             Job(findings.GROUNDLESS, LOG_REVIEW, 60.0, findings.find_groundless),
             Job(findings.ODD, LOG_REVIEW, 600.0, findings.find_odd),
             Job(findings.OVER_ASKING, LOG_REVIEW, 86_400.0, findings.find_over_asking),
+            Job(deletions.UNDELETED, LOG_REVIEW, 3600.0, deletions.find_undeleted),
             Job(rights.OVERDUE, LOG_REVIEW, 3600.0, rights.find_overdue),
             Job(breaches.LATE, LOG_REVIEW, 300.0, breaches.find_late),
             Job(audits.OVERDUE, LOG_REVIEW, 86_400.0, audits.find_overdue),

@@ -1,10 +1,10 @@
-"""What an erasure left ends with its term: until when each class is kept, and that its keys may be destroyed then."""
+"""What is kept ends: with its term after an erasure, and by a party's word after a consent."""
 
 from __future__ import annotations
 
 from alembic import op
 
-from gov_services.kit.migration import role
+from gov_services.kit.migration import append_only, role
 
 revision = "0025"
 down_revision = "0024"
@@ -25,6 +25,27 @@ TABLES = (
     INSERT INTO privacy.kept_class (citizen_id, data_class, until)
     SELECT made.citizen_id, kept.data_class, kept.until
       FROM privacy.erasure AS made, unnest(made.kept, made.kept_until) AS kept (data_class, until)
+    """,
+    """
+    CREATE TABLE privacy.party_reading (
+      citizen_id uuid NOT NULL,
+      purpose text NOT NULL,
+      recipient text NOT NULL,
+      last_at timestamptz NOT NULL,
+      CONSTRAINT pk_party_reading PRIMARY KEY (citizen_id, purpose, recipient)
+    )
+    """,
+    """
+    CREATE TABLE privacy.deletion (
+      citizen_id uuid NOT NULL,
+      consent_id uuid NOT NULL,
+      given integer NOT NULL CHECK (given > 0),
+      recipient text NOT NULL CHECK (recipient <> ''),
+      method text NOT NULL CHECK (method IN ('erased', 'key-destroyed', 'anonymized', 'nothing-kept')),
+      deleted_on date NOT NULL,
+      attested_at timestamptz NOT NULL,
+      CONSTRAINT pk_deletion PRIMARY KEY (citizen_id, consent_id, given)
+    )
     """,
     "CREATE INDEX ix_session_expires_at ON identity.session (expires_at)",
     "CREATE INDEX ix_message_sent_at ON identity.message (sent_at)",
@@ -74,7 +95,10 @@ def upgrade() -> None:
         "CREATE TRIGGER kept_class_is_never_removed BEFORE DELETE OR TRUNCATE ON privacy.kept_class "
         "FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change()"
     )
+    append_only("privacy.deletion")
     privacy, identity = role("privacy"), role("identity")
+    op.execute(f"GRANT SELECT, INSERT ON privacy.deletion TO {privacy}")
+    op.execute(f"GRANT SELECT, INSERT, UPDATE (last_at) ON privacy.party_reading TO {privacy}")
     op.execute(f"GRANT SELECT, INSERT, UPDATE (until, ended_at) ON privacy.kept_class TO {privacy}")
     op.execute(f"GRANT DELETE ON privacy.subject TO {privacy}")
     op.execute(f"CREATE POLICY seen_while_kept ON keys.data_key FOR SELECT TO {privacy} USING ({KEPT})")

@@ -104,6 +104,7 @@ VICTIMS: Mapping[str, str] = {
     "ReportBreachInput.breachId": "nothing",
     "WaiveBreachNoticeInput.breachId": "nothing",
     "OpenConsentRequestInput.reference": "consent",
+    "AttestDeletionInput.reference": "consent",
     "AnswerConsentRequestInput.requestId": "nothing",
     "ConsentRequestInput.requestId": "nothing",
     "DecideNarrowingInput.narrowingId": "nothing",

@@ -84,6 +84,10 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "zh-CN": "窗口已终止一项监护关系,监护人代儿童给出的授权随之失效。",
         "en": "A counter has ended a guardian's relation to a child; what the guardian consented to ends with it.",
     },
+    "deletion.attested": {
+        "zh-CN": "${recipient} 声明已删除其按您的授权“${purpose}”读取的信息。",
+        "en": "${recipient} states that it deleted what it had read under your consent “${purpose}”.",
+    },
     "erasure.done": {"zh-CN": "您的信息已删除。", "en": "Your data was erased."},
 }
 """By code. A code that is not here is shown as it is, so that no message is lost."""
