@@ -24,7 +24,7 @@ from gov_services.subgraph.events import Handler
 
 PROVIDER_TIMEOUT_S = 3.0
 REMOVE_EVERY_S = 3600.0
-MESSAGES_FROM = frozenset({"identity", "permits", "payments", "privacy"})
+MESSAGES_FROM = frozenset({"identity", "permits", "payments", "healthcode", "privacy"})
 """Rooms that put messages into a citizen's box."""
 
 

@@ -54,8 +54,8 @@ HOLDS: Mapping[DataClass, Hold] = {
         "第二十一条",
         3,
         {
-            "zh-CN": "访问记录保存,以证明您的信息被谁查看过。",
-            "en": "The record of who saw your data is kept, so that it can be proved.",
+            "zh-CN": "访问记录保存至其他信息销毁后满三年,以证明您的信息被谁查看过。",
+            "en": "The record of who saw your data is kept for three years after the rest is gone, as proof.",
         },
     ),
 }

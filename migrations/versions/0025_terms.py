@@ -1,4 +1,4 @@
-"""What is kept ends: with its term after an erasure, and by a party's word after a consent."""
+"""What is kept ends: with its term after an erasure, by a party's word after a consent, by a strike after a review."""
 
 from __future__ import annotations
 
@@ -47,6 +47,46 @@ TABLES = (
       CONSTRAINT pk_deletion PRIMARY KEY (citizen_id, consent_id, given)
     )
     """,
+    """
+    CREATE TABLE healthcode.review (
+      citizen_id uuid NOT NULL,
+      request_id uuid NOT NULL,
+      officer_id uuid NOT NULL,
+      taken_at timestamptz NOT NULL,
+      CONSTRAINT pk_review PRIMARY KEY (citizen_id, request_id)
+    )
+    """,
+    """
+    CREATE TABLE healthcode.strike (
+      citizen_id uuid NOT NULL,
+      strike_id uuid NOT NULL,
+      request_id uuid NOT NULL,
+      declaration_id uuid NOT NULL,
+      ground text NOT NULL CHECK (ground IN ('wrong-person', 'wrong-result', 'outdated')),
+      parts bytea NOT NULL,
+      proposed_by uuid NOT NULL,
+      proposed_at timestamptz NOT NULL,
+      CONSTRAINT pk_strike PRIMARY KEY (citizen_id, strike_id),
+      CONSTRAINT uq_strike_citizen_id_strike_id_proposed_by UNIQUE (citizen_id, strike_id, proposed_by)
+    )
+    """,
+    """
+    CREATE TABLE healthcode.strike_decision (
+      citizen_id uuid NOT NULL,
+      strike_id uuid NOT NULL,
+      proposed_by uuid NOT NULL,
+      approved boolean NOT NULL,
+      decided_by uuid NOT NULL,
+      decided_at timestamptz NOT NULL,
+      CONSTRAINT pk_strike_decision PRIMARY KEY (citizen_id, strike_id),
+      CONSTRAINT ck_strike_decision_by_another CHECK (decided_by <> proposed_by),
+      CONSTRAINT fk_strike_decision_citizen_id_strike_id_proposed_by FOREIGN KEY (citizen_id, strike_id, proposed_by)
+        REFERENCES healthcode.strike (citizen_id, strike_id, proposed_by)
+    )
+    """,
+    "CREATE INDEX ix_review_request_id ON healthcode.review (request_id)",
+    "CREATE INDEX ix_strike_strike_id ON healthcode.strike (strike_id)",
+    "CREATE INDEX ix_strike_proposed_at ON healthcode.strike (proposed_at)",
     "CREATE INDEX ix_session_expires_at ON identity.session (expires_at)",
     "CREATE INDEX ix_message_sent_at ON identity.message (sent_at)",
 )
@@ -105,6 +145,23 @@ def upgrade() -> None:
     op.execute(
         f"CREATE POLICY destroyed_when_its_term_is_over ON keys.data_key FOR UPDATE TO {privacy} "
         f"USING ({KEPT} AND destroyed_at IS NULL) WITH CHECK ({OVER})"
+    )
+    health = role("healthcode")
+    for table in ("review", "strike", "strike_decision"):
+        append_only(f"healthcode.{table}")
+        op.execute(f"GRANT SELECT, INSERT ON healthcode.{table} TO {health}")
+    # The second officer of a strike handles that strike, and no request: privacy states those.
+    op.execute(f"GRANT INSERT, UPDATE (until) ON consent.relation TO {health}")
+    mine = (
+        "relation = 'handler' AND EXISTS (SELECT FROM healthcode.strike AS strike WHERE strike.citizen_id = "
+        "relation.citizen_id AND strike.strike_id = relation.case_id AND strike.proposed_by <> relation.actor_id)"
+    )
+    op.execute(
+        f"CREATE POLICY strike_stated_by_healthcode ON consent.relation FOR INSERT TO {health} WITH CHECK ({mine})"
+    )
+    op.execute(
+        f"CREATE POLICY strike_ended_by_healthcode ON consent.relation FOR UPDATE TO {health} "
+        f"USING ({mine}) WITH CHECK ({mine})"
     )
     op.execute(f"GRANT DELETE ON identity.session, identity.message TO {identity}")
 

@@ -99,8 +99,8 @@ ADD = {"username": "wang.clerk", "--name": "王", "--role": "registrar", "--offi
         ({"--password": "short"}, "a password has 12 characters or more"),
         (
             {"--role": "mayor"},
-            "roles are some of compliance-officer, finance-officer, permit-approver, permit-officer, registrar, "
-            "rights-officer, supervisor",
+            "roles are some of compliance-officer, finance-officer, health-officer, permit-approver, "
+            "permit-officer, registrar, rights-officer, supervisor",
         ),
         ({"username": "Wang"}, "a user name is lower-case letters, digits, dots and hyphens"),
         ({"username": "w'; DROP TABLE x"}, "a user name is lower-case letters, digits, dots and hyphens"),

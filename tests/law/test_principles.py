@@ -224,6 +224,10 @@ def test_r15_a_decision_by_rules_can_be_explained_and_looked_at_by_a_person() ->
         if purpose.automated:
             assert all(items_of(purpose, SCHEMA, locale).automated for locale in LOCALES)
     assert due_at(RightKind.REVIEW, NOW) - NOW == dt.timedelta(days=30)
+    # What a person finds changes the evidence; that the colour is a rule's, whoever looked, no document changes.
+    for name in ("HealthReview", "ProposeHealthStrike", "TakeHealthStrike", "DecideHealthStrike"):
+        assert SEED.purposes[DOCUMENTS["counter", name].purpose].roles == {"health-officer"}
+        assert DOCUMENTS["counter", name].collects <= {"ProposeHealthStrikeInput.parts"}
 
 
 def test_r17_a_basis_without_consent_names_law_and_article() -> None:
