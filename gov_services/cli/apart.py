@@ -21,7 +21,7 @@ from gov_services.devstack.deployable import DeployableProcess
 from gov_services.devstack.ingress import Ingress
 from gov_services.devstack.processes import keep_secret
 from gov_services.kit.settings import Settings
-from gov_services.subgraph.composition import MANIFEST_SIGNATURE
+from gov_services.subgraph.manifests import MANIFEST_SIGNATURE
 
 
 @contextlib.asynccontextmanager

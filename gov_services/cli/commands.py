@@ -12,15 +12,16 @@ from typing import Any
 import rich_click as click
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gov_services.cli import documents, graph, installation
+from gov_services.cli import documents, graph, installation, manifest_signing
 from gov_services.cli.database import drift
 from gov_services.cli.failing import fail, failing_in_one_line
 from gov_services.cli.settings_page import settings_page
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import create_engine
 from gov_services.kit.manifest import Manifest
+from gov_services.kit.manifest_statement import MOST_DAYS, Office
 from gov_services.kit.settings import Settings, load_settings
-from gov_services.subgraph.composition import load_manifest
+from gov_services.subgraph.manifests import MANIFEST, load_manifest
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -75,6 +76,9 @@ def settings_command() -> None:
     click.echo(settings_page(), nl=False)
 
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @click.group("documents")
 def documents_group() -> None:
     """Trusted documents: building, checking, signing."""
@@ -86,7 +90,7 @@ def documents_build(above: int) -> None:
     """Write the manifest from the operation files. Fails when one reads what its purpose does not grant."""
     settings = load_settings()
     content = _build(settings, above=above)
-    (settings.graph_directory / documents.MANIFEST).write_bytes(content)
+    (settings.graph_directory / MANIFEST).write_bytes(content)
     manifest = Manifest.parse(content)
     click.echo(f"manifest version {manifest.version}: {len(manifest.documents)} documents")
 
@@ -95,7 +99,7 @@ def documents_build(above: int) -> None:
 def documents_check() -> None:
     """Whether the committed manifest is what the operation files and the supergraph say; exits 1 when not."""
     settings = load_settings()
-    committed = (settings.graph_directory / documents.MANIFEST).read_bytes()
+    committed = (settings.graph_directory / MANIFEST).read_bytes()
     if _build(settings) != committed:
         fail("trusted-documents.json is not what the operation files say: gov-services documents build")
     click.echo(f"{len(Manifest.parse(committed).documents)} documents, each within its purpose")
@@ -107,21 +111,52 @@ def documents_announce() -> None:
     settings = load_settings()
     installation.require_database(settings)
     with failing_in_one_line():
-        manifest = load_manifest(settings)
+        manifest = load_manifest(settings, now=SystemClock().now())
     run(installation.log_manifest(settings, manifest, clock=SystemClock()))
     click.echo(f"manifest version {manifest.version} is in the log")
 
 
-@documents_group.command("sign")
-def documents_sign() -> None:
-    """Sign the committed manifest for this installation."""
+@documents_group.command("changes")
+@click.option("--against", type=_FILE, help="The manifest in force, where no copy of it lies here.")
+@click.option("--json", "as_json", is_flag=True, help="Print what changes as JSON.")
+def documents_changes(against: Path | None, as_json: bool) -> None:
+    """Show what the committed manifest changes against the one in force: new and gone documents, other purposes."""
     with failing_in_one_line():
-        manifest = installation.sign_manifest(load_settings())
-    click.echo(f"signed manifest version {manifest.version}")
+        found = manifest_signing.changes(load_settings(), against=against)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), indent=2, ensure_ascii=False))
+        return
+    click.echo("\n".join(found.lines()))
+
+
+@documents_group.command("sign")
+@click.option("--as", "office", type=click.Choice([item.value for item in Office]), required=True, help="Who you are.")
+@click.option("--days", type=click.IntRange(1, MOST_DAYS), default=MOST_DAYS - 1, help="Author: for how many days.")
+@click.option("--against", type=_FILE, help="Officer: the manifest in force, where no copy of it lies here.")
+@click.option("--approve", metavar="HASH", help="Officer: the hash that was shown, instead of a yes.")
+def documents_sign(office: str, days: int, against: Path | None, approve: str | None) -> None:
+    """Sign the committed manifest: first its author, then a compliance officer, who is shown what changes."""
+    settings, now = load_settings(), SystemClock().now()
+    with failing_in_one_line():
+        if not settings.development:
+            manifest_signing.require_one_office(settings, Office(office))
+        if office == Office.AUTHOR:
+            proposed = manifest_signing.propose(settings, days=days, now=now)
+            click.echo(f"signed manifest version {proposed.version} as author; a compliance officer signs next")
+            return
+        manifest_signing.read_proposed(settings, now=now)
+        seen = manifest_signing.changes(settings, against=against)
+        click.echo("\n".join(seen.lines()))
+        if approve is None and not click.confirm("Are these the documents to be trusted?"):
+            fail("not signed")
+        if approve is not None and approve != seen.hash:
+            fail("not signed: what you approve is another manifest than this one")
+        statement = manifest_signing.approve(settings, seen, now=now)
+    click.echo(f"signed manifest version {statement.version} as officer; in force until {statement.until:%Y-%m-%d}")
 
 
 def _build(settings: Settings, *, above: int = 0) -> bytes:
-    path = settings.graph_directory / documents.MANIFEST
+    path = settings.graph_directory / MANIFEST
     with failing_in_one_line():
         previous = Manifest.parse(path.read_bytes()) if path.exists() else None
         return documents.build(settings.graph_directory, previous=previous, above=above)

@@ -29,8 +29,8 @@ from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_client, valkey_answers
 from gov_services.subgraph.announcing import Announcer
-from gov_services.subgraph.composition import load_manifest, watch_manifest
 from gov_services.subgraph.http import LOGS_FOR_THE_GATEWAY, RoomDoor, create_room_app
+from gov_services.subgraph.manifests import load_manifest, watch_manifest
 from gov_services.subgraph.remote import RemoteRoom
 from gov_services.subgraph.worker import Worker
 
@@ -69,7 +69,7 @@ def create_gateway_app(settings: Settings, metrics: GatewayMetrics) -> Litestar:
     key = SigningKey.load(settings.secrets_directory, "assertion")
     gateway = create_gateway(
         settings,
-        manifest=load_manifest(settings),
+        manifest=load_manifest(settings, now=clock.now()),
         transports=over_http(rooms, subgraphs),
         subgraphs=SUBGRAPHS,
         refusals=HttpRefusalSink(
@@ -90,7 +90,7 @@ def create_gateway_app(settings: Settings, metrics: GatewayMetrics) -> Litestar:
     @contextlib.asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await gateway.start()
-        watch = asyncio.create_task(watch_manifest(settings, trust).run(), name="manifest")
+        watch = asyncio.create_task(watch_manifest(settings, trust, clock=clock).run(), name="manifest")
         yield
         watch.cancel()
         await gateway.close()
@@ -114,7 +114,7 @@ async def create_subgraph_app(settings: Settings, name: str) -> Litestar:
         clock=clock,
         valkey=valkey,
     )
-    return create_room_app(door, partial(watch_manifest, settings))
+    return create_room_app(door, partial(watch_manifest, settings, clock=clock))
 
 
 def create_log_app(settings: Settings) -> Litestar:

@@ -1,4 +1,4 @@
-"""Builds and checks the manifest of trusted documents: joins plans with purposes. It serves none."""
+"""Builds and checks the manifest of trusted documents: joins plans with purposes. It signs and serves none."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from gov_services.consent.purpose_files import load_seed
 from gov_services.consent.purposes import Bundle, Form, Purpose
 from gov_services.consent.tables import PurposeRefused
 from gov_services.consent.vocabulary import Vocabulary
-from gov_services.crypto.signing import SigningKey
 from gov_services.federation.planning import DocumentInvalid, Planning, Prepared
 from gov_services.gateway.limits import Limits
 from gov_services.kit.errors import ServiceError
-from gov_services.kit.manifest import FORMAT, Manifest, signed_text
+from gov_services.kit.manifest import FORMAT, Manifest
 from gov_services.kit.settings import PROJECT_ROOT
 from graphql import (
     REMOVE,
@@ -39,8 +38,6 @@ from graphql import (
 )
 
 SEED = PROJECT_ROOT / "gov_services" / "consent" / "purposes.toml"
-MANIFEST = "trusted-documents.json"
-MANIFEST_SIGNATURE = "trusted-documents.sig"
 
 
 class DocumentsRefused(Exception):
@@ -118,15 +115,6 @@ def sources(directory: Path, problems: list[str]) -> Iterator[Source]:
             problems.append(f"{client}/{path.stem}: {malformed}")
         except Exception as malformed:  # noqa: BLE001  graphql-core's syntax errors; the line is in the message
             problems.append(f"{client}/{path.stem}: {malformed}")
-
-
-def sign(graph_directory: Path, runtime_directory: Path, key: SigningKey) -> Manifest:
-    """Sign the manifest for this installation."""
-    manifest = Manifest.parse((graph_directory / MANIFEST).read_bytes())
-    runtime_directory.mkdir(parents=True, exist_ok=True)
-    signature = key.sign(signed_text(manifest)).hex()
-    (runtime_directory / MANIFEST_SIGNATURE).write_text(f"{key.key_id} {signature}\n")
-    return manifest
 
 
 def _encode(content: dict[str, Any]) -> bytes:

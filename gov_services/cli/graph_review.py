@@ -9,11 +9,11 @@ from pathlib import Path
 
 from graphql.utilities import find_breaking_changes
 
-from gov_services.cli.documents import MANIFEST
 from gov_services.consent.vocabulary import Vocabulary
 from gov_services.federation.planning import DocumentInvalid, Planning
 from gov_services.gateway.authorization import FEATURES
 from gov_services.kit.manifest import Manifest
+from gov_services.subgraph.manifests import MANIFEST
 from graphql import GraphQLSchema, get_named_type, is_input_object_type, is_object_type
 
 REVIEWED = "reviewed-fields.txt"

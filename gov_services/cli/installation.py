@@ -10,7 +10,7 @@ from pathlib import Path
 from gov_services.audit import history
 from gov_services.audit.entry import Entry, EntryKind
 from gov_services.audit.log import AuditLog
-from gov_services.cli import documents
+from gov_services.cli import documents, manifest_signing
 from gov_services.cli.database import set_room_passwords, upgrade
 from gov_services.cli.key_making import make_missing
 from gov_services.consent import bundles, store
@@ -22,7 +22,7 @@ from gov_services.kit.ids import new_id
 from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
 from gov_services.privacy.consent_bb import policies
-from gov_services.subgraph.composition import load_manifest
+from gov_services.subgraph.manifests import load_manifest
 
 PURPOSE = "log-upkeep"
 UPKEEP_ROOM, UPKEEP_KEY = "privacy", "writer-privacy"
@@ -36,7 +36,7 @@ async def prepare(settings: Settings, *, clock: Clock) -> Manifest:
     """Everything, for development and tests: missing keys are made too. Returns the signed manifest."""
     await asyncio.to_thread(make_missing, settings)
     await migrate(settings)
-    manifest = sign_manifest(settings)
+    manifest = sign_manifest(settings, clock=clock)
     await publish_seed(settings, clock=clock)
     await log_manifest(settings, manifest, clock=clock)
     return manifest
@@ -54,10 +54,10 @@ async def migrate(settings: Settings) -> None:
         await engine.dispose()
 
 
-def sign_manifest(settings: Settings) -> Manifest:
-    """Sign the committed manifest of trusted documents for this installation."""
-    key = SigningKey.load(settings.secrets_directory, "manifest")
-    return documents.sign(settings.graph_directory, settings.runtime_directory, key)
+def sign_manifest(settings: Settings, *, clock: Clock) -> Manifest:
+    """Sign the committed manifest of trusted documents as author and as officer: for development and tests alone."""
+    manifest_signing.sign_both(settings, now=clock.now())
+    return load_manifest(settings, now=clock.now())
 
 
 async def publish_seed(settings: Settings, *, clock: Clock, seed: Bundle | None = None) -> bool:
@@ -100,19 +100,25 @@ async def _publish_policy(session: Session, log: AuditLog, clock: Clock) -> None
 
 
 async def log_manifest(settings: Settings, manifest: Manifest, *, clock: Clock) -> None:
-    """State in the log which documents are trusted from now on. Raises ManifestRefused for older ones than before."""
+    """State in the log which documents are trusted from now on. Raises ManifestRefused.
+
+    Older ones than before are refused, and what is not signed, or no longer.
+    """
     async with (
         opened(settings, settings.room_database_url("privacy")) as (database, log),
         database.writing() as session,
     ):
+        manifest.require_in_force(clock.now())
         manifest.require_not_before(await _newest_announced(session))
         name = f"manifest:{manifest.version}:{manifest.hash}"
-        await log.record_change(session, upkeep_entry(clock, EntryKind.MANIFEST, "manifest.trusted", name))
+        until = f"until {manifest.until:%Y-%m-%dT%H:%M:%SZ}"
+        entry = upkeep_entry(clock, EntryKind.MANIFEST, "manifest.trusted", name, reason=until)
+        await log.record_change(session, entry)
 
 
-async def require_newest_manifest(settings: Settings) -> Manifest:
+async def require_newest_manifest(settings: Settings, *, clock: Clock) -> Manifest:
     """The signed manifest, held against what the log says was in force. Raises ManifestRefused for an older one."""
-    manifest = load_manifest(settings)
+    manifest = load_manifest(settings, now=clock.now())
     database = Database(settings.room_database_url("privacy"), pool_size=1, application="gov-services manifest")
     try:
         async with database.reading() as session:

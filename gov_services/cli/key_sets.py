@@ -21,16 +21,17 @@ def _keks(room: str, *classes: DataClass) -> tuple[str, ...]:
     return tuple(f"kek/{item.value}/*.key|pkcs11/{item.value}.pin|vault/{room}.token" for item in classes)
 
 
+_MANIFEST = ("signing/manifest-author/*.pub", "signing/manifest-officer/*.pub")
 # The public halves that every room checks by.
 _ROOM = (
     "signing/assertion/*.pub",
     "signing/worker/*.pub",
     "signing/access-token/*.pub",
-    "signing/manifest/*.pub",
+    *_MANIFEST,
     "signing/bundle/*.pub",
 )
 KEY_SETS: Mapping[str, tuple[str, ...]] = {
-    "gateway": ("signing/assertion/*", "signing/access-token/*.pub", "signing/manifest/*.pub"),
+    "gateway": ("signing/assertion/*", "signing/access-token/*.pub", *_MANIFEST),
     # Registration makes a citizen's keys of every class, and so wraps under every key-encryption key.
     "identity": (
         *_ROOM,
@@ -77,11 +78,14 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
     # It writes which roots the map of subjects had.
     "log": ("signing/log/*", "signing/writer-audit/*.pem", "db/audit"),
     "worker": ("signing/worker/*.pem", "db/worker"),
-    "migration": ("db/*", "signing/manifest/*.pub", "signing/bundle/*", "signing/writer-privacy/*.pem"),
+    "migration": ("db/*", *_MANIFEST, "signing/bundle/*", "signing/writer-privacy/*.pem"),
+    # Nothing that serves: two people, each on a machine of their own.
+    "author": ("signing/manifest-author/*", "signing/manifest-officer/*.pub"),
+    "officer": ("signing/manifest-officer/*", "signing/manifest-author/*.pub"),
 }
 """Deployable → patterns of files under the secrets directory, alternatives apart by `|`.
 
-`migration` is the job that readies the database."""
+`migration` is the job that readies the database; `author` and `officer` sign the manifest of trusted documents."""
 
 
 def export_keys(secrets: Path, deployable: str, target: Path) -> list[str]:

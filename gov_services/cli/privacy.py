@@ -30,6 +30,7 @@ from gov_services.privacy.records import activities, as_plain, places
 from gov_services.privacy.service.audits import count_due
 from gov_services.privacy.service.evidence import suggestions
 from gov_services.privacy.service.findings import ASKED_AT_LEAST
+from gov_services.subgraph.manifests import MANIFEST
 
 Answer = TypeVar("Answer")
 _TEXT = re.compile(r'"([\w.-]+)"')
@@ -79,7 +80,7 @@ def privacy_lint(committed: bool, as_json: bool) -> None:
     """Coordinates without purpose, purposes without use, documents that over-ask; exits 1 when there is any."""
     settings = load_settings()
     vocabulary = _vocabulary(settings)
-    manifest = Manifest.parse((settings.graph_directory / documents.MANIFEST).read_bytes())
+    manifest = Manifest.parse((settings.graph_directory / MANIFEST).read_bytes())
     trusted = list(manifest.documents.values())
     bundle = _bundle(settings, committed=committed)
     found = lint(bundle, vocabulary, trusted, names=_texts("**"), opens=_texts("service"))

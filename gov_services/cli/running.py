@@ -131,7 +131,7 @@ async def _serve_installation(settings: Settings, *, host: str, port: int) -> No
     """Serve what was installed: no sandbox, no sample account, no key or schema made on the way."""
     installation.require_ready(settings)
     installation.require_valkey(settings)
-    await installation.require_newest_manifest(settings)
+    await installation.require_newest_manifest(settings, clock=SystemClock())
     stop = asyncio.Event()
     stop_on_signals(stop)
     listener, url = listen(host, port)

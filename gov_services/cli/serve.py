@@ -20,8 +20,9 @@ from gov_services.kit.manifest import Manifest
 from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_client, valkey_answers
 from gov_services.subgraph.announcing import Announcer
-from gov_services.subgraph.composition import Room, load_manifest, watch_manifest
+from gov_services.subgraph.composition import Room
 from gov_services.subgraph.gateway_refusals import LogSink
+from gov_services.subgraph.manifests import load_manifest, watch_manifest
 from gov_services.subgraph.worker import Worker
 
 
@@ -43,6 +44,7 @@ class Site:
         self.gateway = gateway
         self.audit = audit
         self._valkey = valkey
+        self._clock = clock
         self._stop = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -55,7 +57,7 @@ class Site:
         for room in self.rooms.values():
             await room.start()
         await self.gateway.start()
-        watch = watch_manifest(self.settings, self.trust)
+        watch = watch_manifest(self.settings, self.trust, clock=self._clock)
         self._watching = asyncio.get_running_loop().create_task(watch.run(), name="manifest")
         if background:
             await self.audit.start()
@@ -100,7 +102,7 @@ async def create_site(settings: Settings, *, clock: Clock | None = None) -> Site
     privacy = next(room for room in rooms if room.name == "privacy")
     gateway = create_gateway(
         settings,
-        manifest=load_manifest(settings),
+        manifest=load_manifest(settings, now=clock.now()),
         transports=in_process({room.name: room.subgraph for room in rooms}),
         subgraphs=SUBGRAPHS,
         refusals=LogSink(privacy.services.discloser),

@@ -43,6 +43,8 @@ class ConsentEvent(StrEnum):
 
 STANDS = (ConsentState.GIVEN, ConsentState.RENEWED)
 """Where a consent lets something leave."""
+UNDER_WAY = (*STANDS, ConsentState.PAUSED)
+"""Where it was given and has not ended."""
 OPEN = (*STANDS, ConsentState.PAUSED, ConsentState.REQUESTED, ConsentState.DEFERRED)
 """Where it can still be withdrawn."""
 
@@ -59,7 +61,7 @@ class IllegalConsentChange(UserError):
 
 _S, _E = ConsentState, ConsentEvent
 _VALID = STANDS
-_UNDER_WAY = (*_VALID, _S.PAUSED)
+_UNDER_WAY = UNDER_WAY
 _ENDED = (_S.REFUSED, _S.EXPIRED, _S.WITHDRAWN, _S.REVOKED)
 
 TRANSITIONS: dict[tuple[ConsentState | None, ConsentEvent], ConsentState] = {

@@ -246,6 +246,11 @@ class Bundle:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hash", sha256(self.body))
 
+    def kept_from(self, purpose: str, now: dt.datetime) -> dt.datetime:
+        """Since when things are kept that serve `purpose`: what is older goes. Without that purpose nothing does."""
+        known = self.purposes.get(purpose)
+        return now - dt.timedelta(days=known.retention_days) if known else dt.datetime.min.replace(tzinfo=dt.UTC)
+
     def without_grant(self, purpose: str, coordinate: str, *, form: Form | None = None) -> Bundle:
         """The next version, in which `purpose` grants `coordinate` no more, or only as `form`. Raises KeyError."""
         narrowed = self.purposes[purpose]

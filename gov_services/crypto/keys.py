@@ -29,7 +29,8 @@ WRITERS = ("identity", "permits", "payments", "healthcode", "privacy", "audit")
 SIGNING_NAMES = (
     "access-token",
     "assertion",
-    "manifest",
+    "manifest-author",
+    "manifest-officer",
     "bundle",
     "log",
     "licence",

@@ -156,6 +156,8 @@ def create_gateway(
     origins = frozenset(item.strip() for item in settings.cors_origins.split(",") if item.strip())
     live = Live(create_listener(settings.valkey_url))
     doors = open_doors(pipeline, live, limits=limits, metrics=metrics, origins=origins, any_page=settings.development)
+    left = "Seconds until the signatures of the trusted documents end"
+    metrics.show("gov_gateway_documents_left_s", left, lambda: documents.left_s(clock.now()))
     metrics.show("gov_gateway_listeners", "Subscriptions that wait for changes", lambda: live.listeners)
     return Gateway(
         doors.app,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gov_services.federation.planning import DocumentInvalid as NotPlanned
 from gov_services.federation.planning import Planning, Prepared
-from gov_services.gateway.errors import BadRequest, DocumentInvalid, DocumentUnknown
+from gov_services.gateway.errors import BadRequest, DocumentInvalid, DocumentsEnded, DocumentUnknown
 from gov_services.gateway.labels import NONE, Labels
 from gov_services.gateway.limits import Limits
 from gov_services.kit.actor import Actor, ActorKind
@@ -50,7 +51,8 @@ class Documents:
     def trust(self, manifest: Manifest, planning: Planning) -> Documents:
         """The documents of a newer manifest, all planned, to be put in these documents' place by `replace`.
 
-        Raises ManifestRefused for an older manifest, and where one of its documents cannot be answered.
+        Raises ManifestRefused for an older manifest, and where one of its documents cannot be answered. One that ended
+        is taken, and answers nothing: see `select`.
         """
         manifest.require_not_before(self._manifest.version)
         made = Documents(manifest, planning, limits=self._limits, allow_adhoc=self._allow_adhoc, labels=self._labels)
@@ -67,18 +69,37 @@ class Documents:
             self._plan(document, NONE)
 
     def select(
-        self, actor: Actor, *, document_id: str | None, text: str | None, name: str | None, headers: Mapping[str, str]
+        self,
+        actor: Actor,
+        *,
+        document_id: str | None,
+        text: str | None,
+        name: str | None,
+        headers: Mapping[str, str],
+        now: dt.datetime,
     ) -> Selected:
-        """The document that is asked for. Raises DocumentUnknown, Unauthenticated, BadRequest, DocumentInvalid."""
+        """The document that is asked for.
+
+        Raises DocumentUnknown, DocumentsEnded, Unauthenticated, BadRequest, DocumentInvalid.
+        """
         if document_id is not None:
-            return self._trusted(actor, document_id)
+            return self._trusted(actor, document_id, now)
         if text is None:
             raise BadRequest(problem="documentId")
         if not self._allow_adhoc:
             raise DocumentUnknown
         return self._adhoc(actor, text, name, headers.get("gov-purpose"))
 
-    def _trusted(self, actor: Actor, document_id: str) -> Selected:
+    def left_s(self, now: dt.datetime) -> float:
+        """Seconds until the signatures end; below zero once they did."""
+        until = self._manifest.until
+        return (until - now).total_seconds() if until is not None else -1.0
+
+    def _trusted(self, actor: Actor, document_id: str, now: dt.datetime) -> Selected:
+        try:
+            self._manifest.require_in_force(now)
+        except ManifestRefused:
+            raise DocumentsEnded from None
         document = self._manifest.documents.get(document_id.removeprefix("sha256:"))
         if document is None:
             raise DocumentUnknown

@@ -76,6 +76,17 @@ class DocumentUnknown(Refusal):
     }
 
 
+class DocumentsEnded(Refusal):
+    """The signatures under the registered documents have ended. Until they are signed anew nothing is served."""
+
+    code = "DOCUMENTS_NOT_IN_FORCE"
+    status: ClassVar[int] = 503
+    messages: ClassVar[dict[str, str]] = {
+        "zh-CN": "已登记操作的签署已到期,重新签署前暂停服务。",
+        "en": "The registered operations are no longer signed. Nothing is served until they are signed anew.",
+    }
+
+
 class DocumentInvalid(Refusal):
     """An ad-hoc document (development only) does not fit the schema."""
 

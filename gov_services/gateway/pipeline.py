@@ -100,7 +100,14 @@ class SelectsDocuments(Protocol):
     """Finds the document of a request."""
 
     def select(
-        self, actor: Actor, *, document_id: str | None, text: str | None, name: str | None, headers: Mapping[str, str]
+        self,
+        actor: Actor,
+        *,
+        document_id: str | None,
+        text: str | None,
+        name: str | None,
+        headers: Mapping[str, str],
+        now: dt.datetime,
     ) -> Selected:
         """The document, planned. Raises what `gateway.documents.Documents.select` does."""
         ...
@@ -221,7 +228,7 @@ class Pipeline:
         with self._traces.stage("authenticate"):
             attempt.actor = actor = await self._authenticator.actor(bearer, now=attempt.now)
         with self._traces.stage("document"):
-            selected = self._select(actor, request)
+            selected = self._select(actor, request, attempt.now)
             attempt.document, attempt.kind = selected.name, selected.prepared.kind
             prepared, denied = await self._authorization.permitted(selected.prepared, actor)
         with self._traces.stage("limits"):
@@ -323,13 +330,14 @@ class Pipeline:
             code=refused.code,
         )
 
-    def _select(self, actor: Actor, request: GraphQLRequest) -> Selected:
+    def _select(self, actor: Actor, request: GraphQLRequest, now: dt.datetime) -> Selected:
         selected = self._documents.select(
             actor,
             document_id=request.document_id,
             text=request.text,
             name=request.operation_name,
             headers=request.headers,
+            now=now,
         )
         if request.by_get and (not selected.is_query or (selected.personal_variables and request.variables)):
             raise MethodNotAllowed(problem="GET")

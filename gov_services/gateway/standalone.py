@@ -71,7 +71,14 @@ class AnyDocument:
         self._labels = labels
 
     def select(
-        self, actor: Actor, *, document_id: str | None, text: str | None, name: str | None, headers: Mapping[str, str]
+        self,
+        actor: Actor,
+        *,
+        document_id: str | None,
+        text: str | None,
+        name: str | None,
+        headers: Mapping[str, str],
+        now: dt.datetime,
     ) -> Selected:
         """See gateway.pipeline.SelectsDocuments."""
         if text is None:

@@ -12,6 +12,7 @@ from gov_services.healthcode.graph.schema import create_schema
 from gov_services.healthcode.ports import HealthcodePorts
 from gov_services.healthcode.routes import routes
 from gov_services.healthcode.rules import load_rules
+from gov_services.healthcode.service.reviewing import on_review_taken
 from gov_services.healthcode.service.upkeep import on_citizen_erased, remove_lapsed
 from gov_services.kit.clock import Clock
 from gov_services.kit.settings import Settings
@@ -44,7 +45,10 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
         handlers={
             "privacy.citizen_erased": Handler(
                 purpose="erasure-in-rooms", handle=on_citizen_erased, sources=frozenset({"privacy"})
-            )
+            ),
+            "privacy.review_taken": Handler(
+                purpose="health-code-review", handle=on_review_taken, sources=frozenset({"privacy"})
+            ),
         },
         routes=routes,
         jobs=[Job("remove-lapsed-health-data", "health-code-upkeep", REMOVE_EVERY_S, remove_lapsed)],

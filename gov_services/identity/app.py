@@ -14,15 +14,17 @@ from gov_services.identity.labels import load_labels
 from gov_services.identity.ports import HttpPopulationRegister, HttpSms, IdentityPorts
 from gov_services.identity.refresh_tokens import RefreshTokens
 from gov_services.identity.routes import routes
-from gov_services.identity.service import citizens, messages
+from gov_services.identity.service import citizens, messages, upkeep
 from gov_services.identity.text_messages import TextMessages
 from gov_services.kit.clock import Clock
 from gov_services.kit.settings import Settings
 from gov_services.subgraph.composition import Room, lay_foundation
+from gov_services.subgraph.entrances import Job
 from gov_services.subgraph.events import Handler
 
 PROVIDER_TIMEOUT_S = 3.0
-MESSAGES_FROM = frozenset({"identity", "permits", "payments", "privacy"})
+REMOVE_EVERY_S = 3600.0
+MESSAGES_FROM = frozenset({"identity", "permits", "payments", "healthcode", "privacy"})
 """Rooms that put messages into a citizen's box."""
 
 
@@ -54,5 +56,6 @@ async def create_room(
             "privacy.citizen_erased": Handler("erasure-in-rooms", citizens.on_citizen_erased, frozenset({"privacy"})),
         },
         routes=lambda services: routes(services, clock),
+        jobs=[Job(upkeep.REMOVE, "retention-upkeep", REMOVE_EVERY_S, upkeep.remove_lapsed)],
         closing=(texts.settled, providers.aclose),
     )

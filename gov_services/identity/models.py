@@ -89,6 +89,7 @@ class SessionRow(Base):
     __tablename__ = "session"
     __table_args__ = (
         Index("ix_session_holder_id", "holder_id"),
+        Index("ix_session_expires_at", "expires_at"),
         {"schema": "identity"},
     )
 
@@ -145,7 +146,7 @@ class MessageRow(Base):
     announced: ClassVar = Announced("messageReceived", by="message_id")
 
     __tablename__ = "message"
-    __table_args__ = {"schema": "identity"}  # noqa: RUF012
+    __table_args__ = (Index("ix_message_sent_at", "sent_at"), {"schema": "identity"})
 
     citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
     message_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.crypto.columns import Sealed
@@ -149,6 +149,29 @@ async def end_sessions_of(session: Session, *, holder_id: UUID, reason: str, now
         .where(SessionRow.holder_id == holder_id, SessionRow.ended_at.is_(None))
         .values(ended_at=now, ended_for=reason)
     )
+
+
+async def lapsed(session: ReadSession, *, sessions: dt.datetime, messages: dt.datetime) -> bool:
+    """Whether a session ended or a message was sent before these moments."""
+    queries = (
+        select(SessionRow.session_id).where(SessionRow.expires_at <= sessions),
+        select(MessageRow.message_id).where(MessageRow.sent_at <= messages),
+    )
+    return any([(await session.execute(query.limit(1))).first() is not None for query in queries])
+
+
+async def remove_sessions(session: Session, *, before: dt.datetime, limit: int) -> int:
+    """Remove sessions that had run out before a moment; how many that were."""
+    old = select(SessionRow.session_id).where(SessionRow.expires_at <= before).limit(limit)
+    statement = delete(SessionRow).where(SessionRow.session_id.in_(old))
+    return len((await session.execute(statement.returning(SessionRow.session_id))).all())
+
+
+async def remove_messages(session: Session, *, before: dt.datetime, limit: int) -> int:
+    """Remove messages that were sent before a moment; how many that were."""
+    old = select(MessageRow.citizen_id, MessageRow.message_id).where(MessageRow.sent_at <= before).limit(limit)
+    statement = delete(MessageRow).where(tuple_(MessageRow.citizen_id, MessageRow.message_id).in_(old))
+    return len((await session.execute(statement.returning(MessageRow.message_id))).all())
 
 
 async def staff_by_username(session: ReadSession, *, username: str) -> StaffRow | None:

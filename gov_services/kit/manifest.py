@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ class Manifest:
     """By id."""
     hash: str
     """SHA-256, hex, of the manifest's bytes: what is signed."""
+    until: dt.datetime | None = None
+    """The end that both signatures name; None: not signed, and nothing is served by it."""
 
     @classmethod
     def parse(cls, content: bytes) -> Manifest:
@@ -100,6 +103,16 @@ class Manifest:
             raise ManifestRefused(
                 f"manifest version {self.version} is older than {version}, which is in force: "
                 f"gov-services documents build --above {version} makes a newer one"
+            )
+
+    def require_in_force(self, now: dt.datetime) -> None:
+        """Refuse to serve by what nobody signed, or signed until an earlier moment. Raises ManifestRefused."""
+        if self.until is None:
+            raise ManifestRefused(f"manifest version {self.version} is not signed")
+        if now >= self.until:
+            raise ManifestRefused(
+                f"the signatures of manifest version {self.version} ended {self.until:%Y-%m-%d %H:%M} UTC: "
+                "author and officer sign it anew (gov-services documents sign)"
             )
 
     def named(self, client: str, name: str) -> TrustedDocument:
@@ -168,8 +181,3 @@ def _fetches(item: Mapping[str, Any]) -> dict[str, frozenset[str]]:
         return {subgraph: _texts(value, subgraph) for subgraph in value}
     except ManifestRefused as refused:
         raise ManifestRefused(f"fetches of {refused}") from None
-
-
-def signed_text(manifest: Manifest) -> bytes:
-    """What the manifest key signs: a version marker, the manifest's version and its hash."""
-    return f"gov-manifest/1\n{manifest.version}\n{manifest.hash}\n".encode()

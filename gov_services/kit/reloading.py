@@ -14,11 +14,21 @@ _Stamp = tuple[int, int, int]
 
 
 class Reloader:
-    """Looks at files each second. `load` reads them and puts what it makes of them in place; it may raise."""
+    """Looks at files each second. `load` reads them and puts what it makes of them in place; it may raise.
 
-    def __init__(self, *paths: Path, load: Callable[[], Awaitable[None]], every_s: float = EVERY_S) -> None:
+    `beside` is called at each look, for what changes by the mere passing of time; it may not raise.
+    """
+
+    def __init__(
+        self,
+        *paths: Path,
+        load: Callable[[], Awaitable[None]],
+        every_s: float = EVERY_S,
+        beside: Callable[[], None] = lambda: None,
+    ) -> None:
         self._paths = paths
         self._load = load
+        self._beside = beside
         self._every_s = every_s
         self._seen = self._look()
 
@@ -30,6 +40,7 @@ class Reloader:
 
     async def look(self) -> bool:
         """Whether a file had changed and what they hold now is in place."""
+        self._beside()
         found = self._look()
         if None in found or found == self._seen:
             return False

@@ -57,6 +57,9 @@ async def create_room(
             "privacy.citizen_erased": Handler(
                 purpose="erasure-in-rooms", handle=on_citizen_erased, sources=frozenset({"privacy"})
             ),
+            "privacy.term_over": Handler(
+                purpose="retention-upkeep", handle=on_citizen_erased, sources=frozenset({"privacy"})
+            ),
         },
         routes=lambda services: [
             Route(webhook.PATH, webhook.PURPOSE, webhook.notification_route(services, clock)),

@@ -77,6 +77,9 @@ async def create_room(settings: Settings, *, clock: Clock, valkey: Redis) -> Roo
             "privacy.citizen_erased": Handler(
                 purpose="erasure-in-rooms", handle=on_citizen_erased, sources=frozenset({"privacy"})
             ),
+            "privacy.term_over": Handler(
+                purpose="retention-upkeep", handle=on_citizen_erased, sources=frozenset({"privacy"})
+            ),
         },
         routes=lambda services: routes(services, clock),
         jobs=[Job("assign-waiting-cases", "case-assignment", ASSIGN_EVERY_S, assign_waiting)],

@@ -19,7 +19,7 @@ from gov_services.privacy.face_routes import routes as face_routes
 from gov_services.privacy.graph.schema import create_schema
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.routes import routes
-from gov_services.privacy.service import audits, breaches, evidence, findings, jobs, rights, upkeep
+from gov_services.privacy.service import audits, breaches, deletions, evidence, findings, jobs, rights, terms, upkeep
 from gov_services.subgraph.bearer import Bearers
 from gov_services.subgraph.composition import Room, lay_foundation
 from gov_services.subgraph.entrances import Job
@@ -33,6 +33,8 @@ CONSENT_VERIFICATION = "consent-verification"
 """Purpose of letting a party know how consents that it was given stand."""
 ERASURE = "erasure-in-rooms"
 """Purpose of knowing what an erasure must leave."""
+RETENTION = "retention-upkeep"
+"""Purpose of ending what is kept no longer."""
 WEBHOOK_TIMEOUT_S = 3.0
 
 
@@ -80,6 +82,7 @@ async def create_room(
             Job(findings.GROUNDLESS, LOG_REVIEW, 60.0, findings.find_groundless),
             Job(findings.ODD, LOG_REVIEW, 600.0, findings.find_odd),
             Job(findings.OVER_ASKING, LOG_REVIEW, 86_400.0, findings.find_over_asking),
+            Job(deletions.UNDELETED, LOG_REVIEW, 3600.0, deletions.find_undeleted),
             Job(rights.OVERDUE, LOG_REVIEW, 3600.0, rights.find_overdue),
             Job(breaches.LATE, LOG_REVIEW, 300.0, breaches.find_late),
             Job(audits.OVERDUE, LOG_REVIEW, 86_400.0, audits.find_overdue),
@@ -87,6 +90,8 @@ async def create_room(
             Job(upkeep.END, CONSENT_UPKEEP, 60.0, upkeep.end_consents),
             Job(upkeep.LAPSE, CONSENT_UPKEEP, 60.0, upkeep.lapse_requests),
             Job(webhooks.JOB, CONSENT_VERIFICATION, 1.0, webhooks.tell_due),
+            Job(upkeep.REMOVE, RETENTION, 3600.0, upkeep.remove_old_requests),
+            Job(terms.TERMS, RETENTION, 600.0, terms.end_terms),
             Job(upkeep.NOTICES, CONSENT_UPKEEP, 600.0, upkeep.give_deferred_notices),
         ),
         routes=lambda services: [

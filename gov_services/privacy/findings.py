@@ -28,6 +28,8 @@ class FindingKind(StrEnum):
     """A person's request, or the report of a breach, is past its term."""
     COMPLAINT = "complaint"
     """A citizen complains about an access."""
+    NOT_DELETED = "not-deleted"
+    """A party read under a consent that has ended, may keep it no longer, and does not say that it deleted it."""
     BREAK_GLASS = "break-glass"
     """Somebody read under a relation that they gave themselves, for an emergency."""
 

@@ -54,11 +54,31 @@ HOLDS: Mapping[DataClass, Hold] = {
         "第二十一条",
         3,
         {
-            "zh-CN": "访问记录保存,以证明您的信息被谁查看过。",
-            "en": "The record of who saw your data is kept, so that it can be proved.",
+            "zh-CN": "访问记录保存至其他信息销毁后满三年,以证明您的信息被谁查看过。",
+            "en": "The record of who saw your data is kept for three years after the rest is gone, as proof.",
         },
     ),
 }
+
+
+def log_kept_until(since: dt.datetime) -> dt.datetime:
+    """Until when the record of accesses is kept of whom nothing else was left to read from that moment on."""
+    return HOLDS[DataClass.AUDIT].ends_at(since)
+
+
+def terms_of(held: Mapping[DataClass, dt.datetime]) -> dict[DataClass, dt.datetime]:
+    """Until when each class is kept of which it is known since when: what an erasure tells.
+
+    As long as a file or a voucher of somebody is kept it can be read, and each reading needs its line in the log: the
+    record of accesses outlives what can be accessed by its own term.
+    """
+    terms: dict[DataClass, dt.datetime] = {}
+    for kind in held:
+        if kind is not DataClass.AUDIT:
+            terms[kind] = HOLDS[kind].ends_at(held[kind])
+    if DataClass.AUDIT in held:
+        terms[DataClass.AUDIT] = log_kept_until(max([held[DataClass.AUDIT], *terms.values()]))
+    return terms
 
 
 def held_since(

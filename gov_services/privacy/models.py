@@ -195,6 +195,49 @@ class ErasureRow(Base):
     """Of each of `kept`, in its order."""
 
 
+class KeptClassRow(Base):
+    """Until when a class is kept of somebody who was erased. The term moves on, and ends once, with its keys."""
+
+    __tablename__ = "kept_class"
+    __table_args__ = (
+        Index("ix_kept_class_until", "until", postgresql_where="ended_at IS NULL"),
+        {"schema": "privacy"},
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    data_class: Mapped[str] = mapped_column(Text, primary_key=True)
+    until: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
+
+
+class PartyReadingRow(Base):
+    """When a relying party last read about a citizen for a purpose: followed from the log."""
+
+    __tablename__ = "party_reading"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    recipient: Mapped[str] = mapped_column(Text, primary_key=True)
+    last_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class DeletionRow(Base):
+    """That a party attested to have deleted what it read under a consent. Append-only, once for each giving of it."""
+
+    __tablename__ = "deletion"
+    __table_args__ = {"schema": "privacy"}  # noqa: RUF012
+
+    citizen_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    consent_id: Mapped[UUID] = mapped_column(_ID, primary_key=True)
+    given: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    """Number of the revision by which the consent was last given."""
+    recipient: Mapped[str] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(Text)
+    deleted_on: Mapped[dt.date] = mapped_column(Date)
+    attested_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
 class ConsentRequestRow(Base):
     """What a relying party asks consent for. Of nobody, until a citizen has scanned its code."""
 

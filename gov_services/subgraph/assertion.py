@@ -76,11 +76,16 @@ class AssertionVerifier:
         """The manifest before, and until when a gateway may still serve by it."""
 
     def trust(self, manifest: Manifest, *, now: dt.datetime) -> None:
-        """Take a newer manifest; the one before serves on for BEFORE_S. Raises ManifestRefused for an older one."""
+        """Take a newer manifest; the one before serves on for BEFORE_S. Raises ManifestRefused.
+
+        An older one is refused, and one that is not signed, or no longer.
+        """
         manifest.require_not_before(self.manifest.version)
+        manifest.require_in_force(now)
         if manifest.version == self.manifest.version:
             if manifest.hash != self.manifest.hash:
                 raise ManifestRefused(f"another manifest of version {manifest.version}")
+            self.manifest = manifest  # the same documents, signed until another day
             return
         self._before = self.manifest, now + dt.timedelta(seconds=BEFORE_S)
         self.manifest = manifest
@@ -131,11 +136,16 @@ class AssertionVerifier:
 
     def _held(self, version: int, now: dt.datetime) -> Manifest:
         """The manifest of that version. Raises AssertionRefused."""
-        if version == self.manifest.version:
-            return self.manifest
+        held = self.manifest
         if self._before is not None and version == self._before[0].version and now < self._before[1]:
-            return self._before[0]
-        raise AssertionRefused("of a manifest that is not in force")
+            held = self._before[0]
+        if version != held.version:
+            raise AssertionRefused("of a manifest that is not in force")
+        try:
+            held.require_in_force(now)
+        except ManifestRefused as ended:
+            raise AssertionRefused(str(ended)) from None
+        return held
 
     def _entrance(self, assertion: Assertion, document: str, now: dt.datetime) -> Entrance:
         if assertion.document_id == ADHOC:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -18,24 +17,21 @@ from gov_services.consent.disclosures import Discloser
 from gov_services.crypto.data_keys import DataKeys
 from gov_services.crypto.key_ring import KeyPlaces, open_ring
 from gov_services.crypto.keys import DataClass, KekKeeper, KeyRefused, KeysUnavailable
-from gov_services.crypto.signing import SignatureRefused, SigningKey, VerifyKeys
+from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import Clock
 from gov_services.kit.database import Database, create_engine
-from gov_services.kit.manifest import Manifest, signed_text
-from gov_services.kit.reloading import Reloader
 from gov_services.kit.settings import Settings
 from gov_services.subgraph.app import Subgraph
 from gov_services.subgraph.assertion import AssertionVerifier
 from gov_services.subgraph.context import RoomServices
 from gov_services.subgraph.entrances import Job, JobUnknown, Route, job_context, receive_event
 from gov_services.subgraph.events import Handler
+from gov_services.subgraph.manifests import load_manifest
 from gov_services.subgraph.schema import Schema
 from gov_services.subgraph.worker import Work
 
 Ports = TypeVar("Ports")
 
-MANIFEST = "trusted-documents.json"
-MANIFEST_SIGNATURE = "trusted-documents.sig"
 AUDIT_POOL_SIZE = 2
 _log = structlog.get_logger("gov_services.room")
 
@@ -187,7 +183,7 @@ def lay_foundation(
         gateway_keys=VerifyKeys.load(signing, "assertion"),
         access_token_keys=VerifyKeys.load(signing, "access-token"),
         issuer=settings.public_url,
-        manifest=load_manifest(settings),
+        manifest=load_manifest(settings, now=clock.now()),
         allow_adhoc=settings.development,
     )
     return Foundation(settings, clock, schema, database, audit, keys, discloser, verifier)
@@ -210,30 +206,3 @@ def open_keys(settings: Settings, classes: Iterable[DataClass], *, holder: str) 
         vault_authorities=Path(authorities) if authorities else None,
     )
     return open_ring(places, classes, holder=holder)
-
-
-@lru_cache(maxsize=2)  # rooms of one process read the same
-def _parsed(content: bytes) -> Manifest:
-    return Manifest.parse(content)
-
-
-def watch_manifest(settings: Settings, load: Callable[[Manifest], Awaitable[None]]) -> Reloader:
-    """What notices another manifest or signature; `load` gets a manifest whose signature is good."""
-
-    async def reload() -> None:
-        await load(load_manifest(settings))
-
-    return Reloader(settings.graph_directory / MANIFEST, settings.runtime_directory / MANIFEST_SIGNATURE, load=reload)
-
-
-def load_manifest(settings: Settings) -> Manifest:
-    """The manifest of trusted documents, its signature verified. Raises ManifestRefused, SignatureRefused, OSError."""
-    manifest = _parsed((settings.graph_directory / MANIFEST).read_bytes())
-    key_id, _, signature = (settings.runtime_directory / MANIFEST_SIGNATURE).read_text().strip().partition(" ")
-    keys = VerifyKeys.load(settings.secrets_directory, "manifest")
-    try:
-        raw = bytes.fromhex(signature)
-    except ValueError:
-        raise SignatureRefused(f"{MANIFEST_SIGNATURE} holds no signature") from None
-    keys.verify(key_id, signed_text(manifest), raw)
-    return manifest

@@ -174,7 +174,7 @@ class RoomDoor:
 
 
 def create_room_app(door: RoomDoor, watch_manifest: WatchManifest) -> Litestar:
-    """The ASGI application of a room alone. `watch_manifest`: composition's, over the settings."""
+    """The ASGI application of a room alone. `watch_manifest`: that of subgraph.manifests, over the settings."""
     room = door.room
 
     async def trust(manifest: Manifest) -> None:

@@ -99,9 +99,23 @@ def installed(nothing_set: pytest.MonkeyPatch, settings: Settings) -> Command:
 
 
 @pytest.fixture
-def governed(installed: Command) -> Command:
+def sign_documents(nothing_set: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Sign the manifest as its author, and as a compliance officer who says yes to what is shown."""
+
+    def sign() -> None:
+        with nothing_set.context() as development:
+            development.setenv("GOV_ENV", "development")
+            for office, typed in (("author", ""), ("officer", "y\n")):
+                signed = run_main("documents", "sign", "--as", office, typed=typed)
+                assert signed.status == 0, signed
+
+    return sign
+
+
+@pytest.fixture
+def governed(installed: Command, sign_documents: Callable[[], None]) -> Command:
     """The same with a signed manifest and the reviewed purposes in force."""
-    assert installed("documents", "sign").status == 0
+    sign_documents()
     assert installed("purposes", "publish").status == 0
     return installed
 

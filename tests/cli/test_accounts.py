@@ -99,8 +99,8 @@ ADD = {"username": "wang.clerk", "--name": "王", "--role": "registrar", "--offi
         ({"--password": "short"}, "a password has 12 characters or more"),
         (
             {"--role": "mayor"},
-            "roles are some of compliance-officer, finance-officer, permit-approver, permit-officer, registrar, "
-            "rights-officer, supervisor",
+            "roles are some of compliance-officer, finance-officer, health-officer, permit-approver, "
+            "permit-officer, registrar, rights-officer, supervisor",
         ),
         ({"username": "Wang"}, "a user name is lower-case letters, digits, dots and hyphens"),
         ({"username": "w'; DROP TABLE x"}, "a user name is lower-case letters, digits, dots and hyphens"),
@@ -163,8 +163,10 @@ async def signed_in(secret: str) -> tuple[dict[str, Any], tuple[Exception, ...]]
     return claims, wrong.errors
 
 
-def test_without_purposes_in_force_no_account_is_added(installed: Callable, settings: Settings) -> None:
-    installed("documents", "sign")
+def test_without_purposes_in_force_no_account_is_added(
+    installed: Callable, settings: Settings, sign_documents: Callable[[], None]
+) -> None:
+    sign_documents()
     refused = installed("client", "add", "west-bank", "--title", "西岸银行")
     assert refused.complaint == "The service is unavailable for the moment. Please try again."
     assert rows(settings.database_url, "SELECT 1 FROM identity.client") == []

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from gov_services.cli import installation
+from gov_services.kit.clock import SystemClock
 from gov_services.kit.manifest import Manifest, ManifestRefused
 from gov_services.kit.settings import Settings, load_settings
 
@@ -125,38 +126,29 @@ def test_a_manifest_that_drifted_is_found_and_building_it_makes_the_next_version
         ({"manifestVersion": "x"}, "manifestVersion is no number from 1"),
     ],
 )
-def test_a_manifest_that_is_none_is_refused_and_not_signed(
+def test_a_manifest_that_is_none_is_refused(
     alone: Callable, graph_copy: Path, tmp_path: Path, changed: dict[str, object], complaint: str
 ) -> None:
     assert alone("keys", "init").status == 0
     path = graph_copy / "trusted-documents.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
 
-    for command in ("sign", "build"):
-        assert alone("documents", command).complaint.startswith(complaint)
+    for command in (("changes",), ("build",)):
+        assert alone("documents", *command).complaint.startswith(complaint)
     assert not (tmp_path / "runtime").exists()
-
-
-def test_signing_needs_a_key_and_is_told_so(alone: Callable, graph_copy: Path, tmp_path: Path) -> None:
-    assert alone("documents", "sign").complaint == "manifest is not there or not readable"
-    assert not (tmp_path / "runtime").exists()
-
-    alone("keys", "init")
-    signed = alone("documents", "sign")
-
-    assert signed.out == f"signed manifest version {Manifest.parse(state_of(graph_copy)).version}\n"
-    key_id, signature = (tmp_path / "runtime" / "trusted-documents.sig").read_text().split()
-    assert (tmp_path / "secrets" / "signing" / "manifest" / f"{key_id}.pem").exists()
-    assert len(bytes.fromhex(signature)) == 64
 
 
 def test_an_older_manifest_than_the_log_knows_of_is_neither_announced_nor_served(
-    installed: Callable, graph_copy: Path, settings: Settings, integrate: Callable[[], None]
+    installed: Callable,
+    graph_copy: Path,
+    settings: Settings,
+    integrate: Callable[[], None],
+    sign_documents: Callable[[], None],
 ) -> None:
     def announce(version: int) -> Any:
         path = graph_copy / "trusted-documents.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"manifestVersion": version}))
-        assert installed("documents", "sign").status == 0
+        sign_documents()
         return installed("documents", "announce")
 
     assert installed("purposes", "publish").status == 0
@@ -167,13 +159,13 @@ def test_an_older_manifest_than_the_log_knows_of_is_neither_announced_nor_served
     newer = "gov-services documents build --above 7 makes a newer one"
     assert announce(6).complaint == f"manifest version 6 is older than 7, which is in force: {newer}"
     with pytest.raises(ManifestRefused, match="version 6 is older than 7"):
-        asyncio.run(installation.require_newest_manifest(load_settings()))
+        asyncio.run(installation.require_newest_manifest(load_settings(), clock=SystemClock()))
     integrate()
     assert announce(8).out == "manifest version 8 is in the log\n"
     # It counts from then on, though the integrator has not come to it yet.
     assert announce(7).complaint.startswith("manifest version 7 is older than 8")
     assert announce(8).status == 0
-    assert asyncio.run(installation.require_newest_manifest(load_settings())).version == 8
+    assert asyncio.run(installation.require_newest_manifest(load_settings(), clock=SystemClock())).version == 8
     integrate()
     assert asyncio.run(announced(settings)) == [7, 7, 8, 8]
 

@@ -53,6 +53,8 @@ PRIVATE = {
         *("db/identity", "db/permits", "db/payments", "db/healthcode", "db/privacy", "db/audit", "db/worker"),
         *("signing/bundle", "signing/writer-privacy"),
     },
+    "author": {"signing/manifest-author"},
+    "officer": {"signing/manifest-officer"},
 }
 """What each could do harm with. A line that grows here is a decision."""
 
@@ -84,7 +86,9 @@ def test_a_deployable_holds_these_private_keys_and_no_others(secrets: Path, depl
 def test_the_log_key_is_the_logs_alone_and_nobody_serving_signs_documents() -> None:
     holders = {name for name, held in PRIVATE.items() if "signing/log" in held}
     assert holders == {"log"}
-    assert not any("signing/manifest" in held for held in PRIVATE.values())
+    signers = {name for name, held in PRIVATE.items() if any("manifest" in key for key in held)}
+    assert signers == {"author", "officer"}
+    assert PRIVATE["author"].isdisjoint(PRIVATE["officer"])
 
 
 @pytest.mark.parametrize("deployable", sorted(KEY_SETS))

@@ -101,17 +101,20 @@ def test_a_signing_key_that_nobody_uses_is_not_made_and_the_names_are_told(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_key_file_that_holds_no_key_is_named_by_every_command_that_reads_it(alone: Callable, tmp_path: Path) -> None:
+def test_a_key_file_that_holds_no_key_is_named_by_every_command_that_reads_it(
+    alone: Callable, nothing_set: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nothing_set.setenv("GOV_ENV", "development")
     alone("keys", "init")
     secrets = tmp_path / "secrets"
     (public,) = (secrets / "signing" / "log").glob("*.pub")
-    (private,) = (secrets / "signing" / "manifest").glob("*.pem")
+    (private,) = (secrets / "signing" / "manifest-author").glob("*.pem")
     public.write_text("zz\n")
     private.write_text("-----BEGIN PRIVATE KEY-----\n")
     (secrets / "signing" / "licence" / "new.pub").write_text("00" * 32)
 
     assert alone("audit", "verify").complaint == f"{public} is not 32 bytes in hexadecimal"
-    assert alone("documents", "sign").complaint == f"{private} is no Ed25519 key"
+    assert alone("documents", "sign", "--as", "author").complaint == f"{private} is no Ed25519 key"
     assert alone("keys", "add", "licence").complaint == (
         f"{secrets / 'signing/licence/new.pub'} does not begin with its place in the order, as 0001 does"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from uuid import UUID
 
 import pytest
@@ -58,7 +59,7 @@ def test_the_plan_is_that_of_the_callers_labels() -> None:
 
     plans = {
         bool(Labels().chosen(planning.labels, citizen)): documents.select(
-            citizen, document_id=None, text="{ street { name } }", name=None, headers={}
+            citizen, document_id=None, text="{ street { name } }", name=None, headers={}, now=dt.datetime.now(dt.UTC)
         ).prepared.plan
         for citizen in CITIZENS[:50]
     }

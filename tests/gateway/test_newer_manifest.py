@@ -17,14 +17,14 @@ from front_door import FrontDoor, code_of
 from redis.asyncio import Redis
 from town import Town, found_town
 
-from gov_services.cli import documents
+from gov_services.cli import installation
 from gov_services.federation.planning import Planning
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
 from gov_services.kit.manifest import Manifest, ManifestRefused
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.subgraph.assertion import BEFORE_S
-from gov_services.subgraph.composition import MANIFEST, load_manifest, watch_manifest
+from gov_services.subgraph.manifests import MANIFEST, load_manifest, watch_manifest
 
 OWN = "query Levels { me { assuranceLevel } }"
 
@@ -67,8 +67,7 @@ def register(town: Town, *, version: int = 1, **changed: Any) -> Manifest:
     raw["operations"] = [item for item in raw["operations"] if item["name"] != "Levels"] + [added]
     raw["manifestVersion"] += version
     file.write_text(json.dumps({**raw, **changed}))
-    documents.sign(town.settings.graph_directory, town.settings.runtime_directory, town.signing_key("manifest"))
-    return load_manifest(town.settings)
+    return installation.sign_manifest(town.settings, clock=town.clock)
 
 
 def open_door(town: Town) -> FrontDoor:
@@ -83,7 +82,7 @@ async def test_a_newer_manifest_is_served_by_once_it_is_there(movable: Town) -> 
             room.subgraph.trust(manifest)
         await door.gateway.trust(manifest)
 
-    watch = watch_manifest(movable.settings, trust)
+    watch = watch_manifest(movable.settings, trust, clock=movable.clock)
     citizen = await movable.register()
     body = {"documentId": hashlib.sha256(OWN.encode()).hexdigest()}
     before = await door.post(body, actor=citizen)
@@ -131,7 +130,7 @@ async def test_the_manifest_before_serves_on_for_a_while_only(movable: Town, clo
 
 async def test_an_older_manifest_and_another_of_the_same_version_are_refused(movable: Town) -> None:
     door = open_door(movable)
-    first = load_manifest(movable.settings)
+    first = load_manifest(movable.settings, now=movable.clock.now())
     same = register(movable, version=0)
     newer = register(movable)
     identity = movable.rooms["identity"].subgraph
@@ -169,7 +168,7 @@ async def test_a_bad_signature_is_noticed_and_the_old_one_serves_on(movable: Tow
     async def trust(manifest: Manifest) -> None:
         seen.append(manifest.version)
 
-    watch = watch_manifest(movable.settings, trust)
+    watch = watch_manifest(movable.settings, trust, clock=movable.clock)
     file = movable.settings.graph_directory / MANIFEST
     file.write_text(file.read_text() + "\n")
 
@@ -177,3 +176,21 @@ async def test_a_bad_signature_is_noticed_and_the_old_one_serves_on(movable: Tow
     newer = register(movable)
     assert await watch.look()
     assert seen == [newer.version]
+
+
+async def test_after_its_end_nothing_is_served_by_it_until_it_is_signed_anew(movable: Town, clock: FrozenClock) -> None:
+    door = open_door(movable)
+    citizen = await movable.register()
+    clock.advance(dt.timedelta(days=365))
+
+    refused = await door.ask("Me", {"withPhone": False}, actor=citizen)
+    anew = installation.sign_manifest(movable.settings, clock=clock)
+    for room in movable.rooms.values():
+        room.subgraph.trust(anew)
+    await door.gateway.trust(anew)
+    after = await door.ask("Me", {"withPhone": False}, actor=citizen)
+    await door.http.aclose()
+
+    assert [entry.code for entry in await movable.entries() if entry.outcome == "refused"] == ["DOCUMENTS_NOT_IN_FORCE"]
+    assert (refused.status_code, code_of(refused)) == (503, "DOCUMENTS_NOT_IN_FORCE")
+    assert "errors" not in after.json()

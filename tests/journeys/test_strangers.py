@@ -49,7 +49,10 @@ pytestmark = pytest.mark.untraced
 NOTHING = "00000000-0000-7000-8000-000000000000"
 MALFORMED = "no-such-id'; --"
 PASSWORD = "an invented password"
-STRANGER_ROLES = ("permit-officer", "permit-approver", "registrar", "finance-officer", "supervisor", "rights-officer")
+STRANGER_ROLES = (
+    *("permit-officer", "permit-approver", "registrar", "finance-officer", "supervisor"),
+    *("rights-officer", "health-officer"),
+)
 
 VICTIMS: Mapping[str, str] = {
     "Query.application.id": "application",
@@ -92,6 +95,9 @@ VICTIMS: Mapping[str, str] = {
     "Query.consentsOfChild.child": "nothing",
     "Query.requestedConsentsOfChild.child": "nothing",
     "Query.rightRequest.id": "nothing",
+    "Query.healthReview.requestId": "nothing",
+    "ProposeHealthStrikeInput.requestId": "nothing",
+    "DecideHealthStrikeInput.strikeId": "nothing",
     "RightRequestInput.requestId": "nothing",
     "AnswerRightRequestInput.requestId": "nothing",
     "AnswerRightRequestInput.deceased": "nothing",
@@ -104,6 +110,7 @@ VICTIMS: Mapping[str, str] = {
     "ReportBreachInput.breachId": "nothing",
     "WaiveBreachNoticeInput.breachId": "nothing",
     "OpenConsentRequestInput.reference": "consent",
+    "AttestDeletionInput.reference": "consent",
     "AnswerConsentRequestInput.requestId": "nothing",
     "ConsentRequestInput.requestId": "nothing",
     "DecideNarrowingInput.narrowingId": "nothing",

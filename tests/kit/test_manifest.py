@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import hashlib
 import json
 from typing import Any
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gov_services.kit.manifest import FORMAT, Manifest, ManifestRefused, signed_text
+from gov_services.kit.manifest import FORMAT, Manifest, ManifestRefused
+from gov_services.kit.manifest_statement import Office, Signature, Statement
 from gov_services.kit.settings import PROJECT_ROOT
 
 BODY = "query Me { me { name } }\n"
@@ -47,8 +50,7 @@ def test_a_manifest_is_read_whole() -> None:
     assert manifest.named("citizen-app", "Me") is document
     assert (document.id, document.purpose, document.reads) == (OPERATION["id"], "own-account", {"Citizen.name"})
     assert document.fetches == {"identity": {"0" * 64}}
-    digest = hashlib.sha256(encoded()).hexdigest()
-    assert signed_text(manifest) == f"gov-manifest/1\n3\n{digest}\n".encode()
+    assert manifest.hash == hashlib.sha256(encoded()).hexdigest()
     for client, name in (("counter", "Me"), ("citizen-app", "You"), ("", "Me")):
         with pytest.raises(KeyError):
             manifest.named(client, name)
@@ -110,4 +112,62 @@ def test_whatever_json_stands_in_its_place_is_refused(value: object) -> None:
 
 def test_any_change_of_the_bytes_is_another_manifest_to_sign() -> None:
     committed = (PROJECT_ROOT / "graphql" / "trusted-documents.json").read_bytes()
-    assert signed_text(Manifest.parse(committed)) != signed_text(Manifest.parse(committed + b"\n"))
+    assert Manifest.parse(committed).hash != Manifest.parse(committed + b"\n").hash
+
+
+def test_nothing_is_served_by_what_nobody_signed_or_signed_until_now() -> None:
+    manifest = Manifest.parse(encoded())
+    end = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
+    signed = dataclasses.replace(manifest, until=end)
+
+    signed.require_in_force(end - dt.timedelta(microseconds=1))
+    with pytest.raises(ManifestRefused, match="the signatures of manifest version 3 ended 2026-05-01 00:00 UTC"):
+        signed.require_in_force(end)
+    with pytest.raises(ManifestRefused, match="manifest version 3 is not signed"):
+        manifest.require_in_force(end)
+
+
+moments = st.datetimes(min_value=dt.datetime(2000, 1, 1), max_value=dt.datetime(2100, 1, 1)).map(
+    lambda moment: moment.replace(microsecond=0, tzinfo=dt.UTC)
+)
+signatures = st.builds(Signature, st.from_regex(r"[0-9]{4}-[0-9a-f]{8}", fullmatch=True), st.binary(max_size=64))
+statements = st.builds(
+    Statement,
+    version=st.integers(1, 2**53),
+    hash=st.binary(min_size=32, max_size=32).map(bytes.hex),
+    until=moments,
+    signatures=st.dictionaries(st.sampled_from(Office), signatures),
+)
+
+
+@given(statements)
+def test_a_statement_is_read_as_it_was_written(statement: Statement) -> None:
+    assert Statement.parse(statement.encode()) == statement
+
+
+@given(statements, statements)
+def test_two_offices_or_two_statements_never_sign_the_same(one: Statement, other: Statement) -> None:
+    said = {(item.version, item.hash, item.until, office) for item in (one, other) for office in Office}
+    assert len({item.signed_text(office) for item in (one, other) for office in Office}) == len(said)
+
+
+GOOD = Statement(version=3, hash="5" * 64, until=dt.datetime(2027, 1, 1, tzinfo=dt.UTC), signatures={}).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "0001-ab 00",
+            GOOD.replace("gov-manifest/2", "gov-manifest/1"),
+            GOOD + "more 1\n",
+            GOOD + "author 1 zz\n",
+        ),
+        *(GOOD.replace("version 3", "version three"), GOOD.replace("2027-01-01T", "tomorrow "), GOOD + "version 3\n"),
+        *(GOOD.replace("version 3\n", ""), GOOD.replace("00:00:00Z", "00:00:00+08:00"), GOOD + "author \nauthor \n"),
+    ],
+)
+def test_signatures_of_another_form_are_refused(text: str) -> None:
+    with pytest.raises(ManifestRefused):
+        Statement.parse(text)

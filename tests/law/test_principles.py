@@ -199,6 +199,24 @@ async def test_r14_a_party_whose_contract_has_ended_reads_nothing_and_loses_its_
     assert await town.value("SELECT state FROM consent.standing") == "revoked"
 
 
+async def test_r14_whose_consent_has_ended_says_that_it_deleted_or_is_found(town: Town) -> None:
+    actor = await town.register()
+    reference = (await give(town, actor))["consent"]["id"]
+    assert await ask_adult(town, reference) is True
+    await town.entries()
+    await town.integrate()
+    privacy = town.rooms["privacy"]
+    await privacy.run_job("tell-of-disclosures")
+    town.clock.advance(dt.timedelta(days=366))
+    await privacy.run_job("end-consents")
+    found = []
+    for days in (29, 1):
+        town.clock.advance(dt.timedelta(days=days))
+        await privacy.run_job("undeleted-readings")
+        found.append(await town.value("SELECT count(*) FROM privacy.finding WHERE kind = 'not-deleted'"))
+    assert found == [0, 1]
+
+
 def test_r15_a_decision_by_rules_can_be_explained_and_looked_at_by_a_person() -> None:
     own = DOCUMENTS["citizen-app", "MyHealthCode"]
     assert {"HealthCode.ruleId", "HealthCode.reason", "HealthCode.evidence"} <= own.reads
@@ -206,6 +224,10 @@ def test_r15_a_decision_by_rules_can_be_explained_and_looked_at_by_a_person() ->
         if purpose.automated:
             assert all(items_of(purpose, SCHEMA, locale).automated for locale in LOCALES)
     assert due_at(RightKind.REVIEW, NOW) - NOW == dt.timedelta(days=30)
+    # What a person finds changes the evidence; that the colour is a rule's, whoever looked, no document changes.
+    for name in ("HealthReview", "ProposeHealthStrike", "TakeHealthStrike", "DecideHealthStrike"):
+        assert SEED.purposes[DOCUMENTS["counter", name].purpose].roles == {"health-officer"}
+        assert DOCUMENTS["counter", name].collects <= {"ProposeHealthStrikeInput.parts"}
 
 
 def test_r17_a_basis_without_consent_names_law_and_article() -> None:

@@ -17,6 +17,7 @@ from litestar import Litestar
 from payment_city import CHANNEL_URL, CITY_URL, City
 from redis.asyncio import Redis
 
+from gov_services.cli import installation
 from gov_services.consent import bundles
 from gov_services.consent.purpose_files import load_seed
 from gov_services.crypto.signing import SigningKey
@@ -25,7 +26,7 @@ from gov_services.devstack.payment_channel_keys import ChannelKeys, load_channel
 from gov_services.devstack.processes import hold
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
-from gov_services.kit.manifest import FORMAT, Manifest, signed_text
+from gov_services.kit.manifest import FORMAT, Manifest
 from gov_services.kit.settings import PROJECT_ROOT, Settings
 from gov_services.payments.app import MERCHANT_DIRECTORY, create_room
 
@@ -54,7 +55,7 @@ def channel_keys(secrets_directory: Path, clock: FrozenClock) -> ChannelKeys:
 
 
 @pytest.fixture
-def city_settings(settings: Settings, tmp_path: Path) -> Settings:
+def city_settings(settings: Settings, clock: FrozenClock, tmp_path: Path) -> Settings:
     """Settings with a manifest of this room's documents, signed."""
     for name in ("runtime", "graph"):
         (tmp_path / name).mkdir(exist_ok=True)
@@ -73,9 +74,7 @@ def city_settings(settings: Settings, tmp_path: Path) -> Settings:
         {"format": FORMAT, "version": 1, "manifestVersion": 1, "supergraph": "0" * 64, "operations": operations}
     ).encode()
     (made.graph_directory / "trusted-documents.json").write_bytes(content)
-    key = SigningKey.load(made.secrets_directory, "manifest")
-    signature = key.sign(signed_text(Manifest.parse(content))).hex()
-    (made.runtime_directory / "trusted-documents.sig").write_text(f"{key.key_id} {signature}")
+    installation.sign_manifest(made, clock=clock)
     return made
 
 

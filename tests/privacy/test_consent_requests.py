@@ -172,6 +172,25 @@ async def test_what_stands_is_not_touched_by_putting_another_off(town: Town) -> 
     assert await waiting(town, actor) == [opened["request"]["id"]]
 
 
+async def test_a_request_that_is_over_is_removed_when_its_purpose_keeps_it_no_longer(town: Town) -> None:
+    actor = await town.register()
+    opened = await as_party(town, days=30)
+    await as_citizen(town, actor, RECEIVE, code=opened["code"])
+    refused = await as_citizen(town, actor, REFUSE, requestId=opened["request"]["id"])
+    assert refused["userErrors"] == []
+    privacy, kept = town.rooms["privacy"], dt.timedelta(days=1095)
+    until = await town.value("SELECT until FROM privacy.consent_request")
+    revisions = await town.value("SELECT count(*) FROM consent.revision")
+
+    town.clock.advance(until + kept - town.clock.now() - dt.timedelta(seconds=1))
+    assert await privacy.run_job("remove-old-consent-requests") == 0
+    town.clock.advance(dt.timedelta(seconds=1))
+    assert await privacy.run_job("remove-old-consent-requests") == 1
+
+    assert await town.rows("SELECT * FROM privacy.consent_request") == []
+    assert await town.value("SELECT count(*) FROM consent.revision") == revisions
+
+
 async def test_all_that_has_lapsed_is_closed_in_one_run_however_much_it_is(town: Town) -> None:
     await as_party(town)
     async with town.database.writing() as session:

@@ -84,7 +84,7 @@ async def test_what_was_submitted_or_paid_is_kept_until_its_term_is_over(town: T
     assert [(item["dataClass"], item["until"]) for item in payload["kept"]] == [
         ("PERMITS", "2036-03-03"),
         ("PAYMENTS", "2056-03-05"),
-        ("AUDIT", "2029-03-02"),
+        ("AUDIT", "2059-03-05"),
     ]
     assert await destroyed(town) == ["health", "identity"]
 

@@ -122,6 +122,16 @@ async def test_with_a_good_assertion_it_is_answered_once(visitor: Visitor) -> No
     assert [entry.code for entry in await visitor.town.entries() if entry.outcome == "refused"] == ["ASSERTION_REFUSED"]
 
 
+async def test_by_documents_whose_signatures_ended_the_room_answers_nothing_whoever_stands_before_it(
+    visitor: Visitor,
+) -> None:
+    visitor.town.clock.advance(dt.timedelta(days=364))
+    assert (await visitor.knock(visitor.sign(visitor.assertion())))["data"]["me"]["name"] == "测试甲"
+    visitor.town.clock.advance(dt.timedelta(days=1))
+
+    assert is_refused(await visitor.knock(visitor.sign(visitor.assertion())))
+
+
 async def test_every_way_around_the_gateway_is_refused_alike(visitor: Visitor) -> None:
     town, good = visitor.town, visitor.assertion
     stranger = SigningKey(Ed25519PrivateKey.generate(), town.signing_key("assertion").key_id)

@@ -26,8 +26,9 @@ from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.assertion import TYPE, Assertion
 from gov_services.kit.ids import new_id
 from gov_services.kit.valkey import create_client
-from gov_services.subgraph.composition import Room, watch_manifest
+from gov_services.subgraph.composition import Room
 from gov_services.subgraph.http import RoomDoor, create_room_app
+from gov_services.subgraph.manifests import watch_manifest
 from gov_services.subgraph.remote import RemoteRoom, RoomUnavailable
 from gov_services.subgraph.worker import Worker
 
@@ -43,7 +44,7 @@ def door_to(town: Town, room: Room[Any], valkey: Any = None) -> httpx.AsyncClien
         clock=town.clock,
         valkey=valkey or town.valkey,
     )
-    transport = httpx.ASGITransport(app=create_room_app(door, partial(watch_manifest, town.settings)))
+    transport = httpx.ASGITransport(app=create_room_app(door, partial(watch_manifest, town.settings, clock=town.clock)))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{room.name}.test")
 
 

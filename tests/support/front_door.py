@@ -18,8 +18,8 @@ from gov_services.gateway.tracing import Traces
 from gov_services.kit.actor import ANONYMOUS, Actor
 from gov_services.kit.manifest import Manifest, TrustedDocument
 from gov_services.kit.settings import PROJECT_ROOT
-from gov_services.subgraph.composition import load_manifest
 from gov_services.subgraph.gateway_refusals import LogSink
+from gov_services.subgraph.manifests import load_manifest
 
 GRAPHQL = "application/graphql-response+json"
 
@@ -45,7 +45,7 @@ class FrontDoor:
             cors_origins=cors,
         )
         self.town = town
-        self.manifest: Manifest = load_manifest(settings)
+        self.manifest: Manifest = load_manifest(settings, now=town.clock.now())
         privacy = town.rooms["privacy"]
         self.gateway = create_gateway(
             settings,

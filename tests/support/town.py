@@ -44,7 +44,8 @@ from gov_services.kit.settings import Settings
 from gov_services.permits.app import create_room as create_permits
 from gov_services.privacy.app import create_room as create_privacy
 from gov_services.subgraph.announcing import ANNOUNCED, Announcer
-from gov_services.subgraph.composition import MANIFEST, Room
+from gov_services.subgraph.composition import Room
+from gov_services.subgraph.manifests import MANIFEST
 from gov_services.subgraph.relay import Relay
 
 CITY_URL = "http://city.test"
@@ -301,7 +302,7 @@ async def found_town(settings: Settings, *, clock: FrozenClock, database: Databa
         settings.graph_directory.mkdir(parents=True, exist_ok=True)
         empty = {"format": FORMAT, "version": 1, "manifestVersion": 1, "supergraph": "", "operations": []}
         (settings.graph_directory / MANIFEST).write_text(json.dumps(empty))
-    installation.sign_manifest(settings)
+    installation.sign_manifest(settings, clock=clock)
     await installation.publish_seed(settings, clock=clock)
     transport = httpx.ASGITransport(app=create_providers())
     parties = Parties()

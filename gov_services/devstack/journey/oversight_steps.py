@@ -8,6 +8,7 @@ from gov_services.devstack.journey.account_steps import consent_to, refresh
 from gov_services.devstack.journey.permit_steps import open_case
 from gov_services.devstack.journey.steps import Step, Told
 from gov_services.devstack.journey.town import Party, StepFailed, Town, invent_person, nodes_of
+from gov_services.kit.clock import SystemClock, local_day
 
 CURIOUS = 20
 """Look-ups that the clerk tries; the budget ends before."""
@@ -68,7 +69,15 @@ async def withdraw(town: Town) -> Told:
     data = await town.ask(town.citizen, "WithdrawConsent", {"input": {"consentId": reference}})
     state = data["withdrawConsent"]["consent"]["state"]
     message = await town.refused(town.memory["bank"], "IsAdult", {"reference": reference}, code="CONSENT_REQUIRED")
-    return Told({"state": state, "refusal": message}, [f"consent {state}; the bank is told: {message}"])
+    today = local_day(SystemClock().now()).isoformat()
+    values = {"input": {"reference": reference, "deletedOn": today, "method": "NOTHING_KEPT"}}
+    await town.ask(town.memory["bank"], "AttestDeletion", values)
+    consents = nodes_of((await town.ask(town.citizen, "Consents"))["consents"])
+    deletion = next(node["deletion"] for node in consents if node["id"] == reference)
+    if deletion["deletedOn"] != today:
+        raise StepFailed(f"the bank attested, and the citizen sees {deletion}")
+    lines = [f"consent {state}; the bank is told: {message}", f"the bank attests, and the citizen sees: {deletion}"]
+    return Told({"state": state, "refusal": message, "deletion": deletion}, lines)
 
 
 async def exhaust_budget(town: Town) -> Told:

@@ -10,6 +10,7 @@ import strawberry
 
 from gov_services.consent.personal import Personal
 from gov_services.healthcode.facts import Symptom, TestResult
+from gov_services.healthcode.graph.reviews import ReviewMutation, ReviewQuery
 from gov_services.healthcode.graph.types import (
     HealthCode,
     HealthVerification,
@@ -89,7 +90,7 @@ class VerifyHealthCodePayload:
 
 
 @strawberry.type(name="Query", description="Questions.")
-class Query:
+class Query(ReviewQuery):
     """What can be read."""
 
     @strawberry.field(description="The asking citizen's health code; null until something was declared.")
@@ -98,7 +99,7 @@ class Query:
 
 
 @strawberry.type(name="Mutation", description="Changes: one a document, each with an input and a payload.")
-class Mutation:
+class Mutation(ReviewMutation):
     """What can be done."""
 
     @strawberry.mutation(description="Declare one's health; the rules make a colour of it.")

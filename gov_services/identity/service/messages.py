@@ -84,6 +84,29 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "zh-CN": "窗口已终止一项监护关系,监护人代儿童给出的授权随之失效。",
         "en": "A counter has ended a guardian's relation to a child; what the guardian consented to ends with it.",
     },
+    "deletion.attested": {
+        "zh-CN": "${recipient} 声明已删除其按您的授权“${purpose}”读取的信息。",
+        "en": "${recipient} states that it deleted what it had read under your consent “${purpose}”.",
+    },
+    "health-strike.wrong-person": {
+        "zh-CN": "经您申请,两名工作人员复核后撤销了健康码中属于他人的依据,颜色已按公开规则重新得出。",
+        "en": "On your request two officers struck evidence of your health code that is about somebody else. The "
+        "colour follows anew from the published rules.",
+    },
+    "health-strike.wrong-result": {
+        "zh-CN": "经您申请,两名工作人员复核后撤销了健康码中有误的依据,颜色已按公开规则重新得出。",
+        "en": "On your request two officers struck evidence of your health code that was wrong. The colour follows "
+        "anew from the published rules.",
+    },
+    "health-strike.outdated": {
+        "zh-CN": "经您申请,两名工作人员复核后撤销了健康码中已过时的依据,颜色已按公开规则重新得出。",
+        "en": "On your request two officers struck evidence of your health code that is out of date. The colour "
+        "follows anew from the published rules.",
+    },
+    "health-strike.declined": {
+        "zh-CN": "经您申请并由两名工作人员复核,健康码的依据未撤销,颜色不变。",
+        "en": "On your request two officers looked at your health code: the evidence stands, and so does the colour.",
+    },
     "erasure.done": {"zh-CN": "您的信息已删除。", "en": "Your data was erased."},
 }
 """By code. A code that is not here is shown as it is, so that no message is lost."""

@@ -23,7 +23,7 @@ from gov_services.subgraph.context import WriteContext
 ROLES = frozenset(
     {
         *("permit-officer", "permit-approver", "supervisor", "finance-officer", "registrar", "rights-officer"),
-        "compliance-officer",
+        *("health-officer", "compliance-officer"),
     }
 )
 CLIENT_ID = re.compile(r"[a-z][a-z0-9-]{2,40}")

@@ -71,7 +71,9 @@ async def on_fee_cancelled(ctx: WriteContext[PaymentsPorts], *, event: Event) ->
 
 
 async def on_citizen_erased(ctx: WriteContext[PaymentsPorts], *, event: Event) -> None:
-    """`privacy.citizen_erased`: forget keys held in memory. Bills and books stay (会计法: kept for their term)."""
+    """`privacy.citizen_erased`, `privacy.term_over`: forget keys held in memory. Bills and books stay (会计法: kept for
+    their term); when that is over nothing opens the bills any more, and the books name nobody.
+    """
     if event.citizen_id is None:
         raise ValueError("an erasure is somebody's")
     ctx.services.discloser.keys.forget(event.citizen_id)

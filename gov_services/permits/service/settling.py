@@ -100,7 +100,9 @@ async def on_bill_refunded(ctx: Context, *, event: Event) -> None:
 
 
 async def on_citizen_erased(ctx: Context, *, event: Event) -> None:
-    """`privacy.citizen_erased`: forget keys held in memory. Cases and licences stay for their statutory term."""
+    """`privacy.citizen_erased`, `privacy.term_over`: forget keys held in memory. Cases and licences stay for their
+    statutory term; when that is over nothing opens them any more.
+    """
     if event.citizen_id is None:
         raise ValueError("an erasure is somebody's")
     ctx.services.discloser.keys.forget(event.citizen_id)

@@ -16,10 +16,11 @@ from gov_services.consent.ledger import terms_of
 from gov_services.consent.models import RevisionRow, StandingRow
 from gov_services.consent.terms import Period
 from gov_services.kit.ids import parse_id
+from gov_services.privacy.graph.deletions import ConsentDeletion, deletion_as_shown
 from gov_services.privacy.graph.notices import FOR_CHILD, ConsentTerms, Notice, notice_as_shown, terms_as_shown
 from gov_services.privacy.graph.pages import After, First, page_of, rows_after
 from gov_services.privacy.graph.requests import asked
-from gov_services.privacy.service import consents
+from gov_services.privacy.service import consents, deletions
 from gov_services.subgraph.types import (
     PageInfo,
     UserErrorType,
@@ -72,6 +73,13 @@ class Consent:
     )
     by_guardian: bool = strawberry.field(description="Whether a guardian decided last.")
     terms: ConsentTerms | None = strawberry.field(description="How often it may be read under, and how long kept.")
+
+    @strawberry.field(description="Once it has ended: whether the recipient has deleted what it read.")
+    async def deletion(self, info: strawberry.Info) -> ConsentDeletion | None:
+        """By the recipient's word."""
+        ctx, consent_id = context_of(info), parse_id(self.id)
+        found = await deletions.deletion_of(ctx, consent_id) if consent_id else None
+        return deletion_as_shown(found, ctx.now) if found else None
 
 
 @strawberry.type(description="One consent of a page.")

@@ -38,6 +38,7 @@ register_enum(
         FindingKind.OVER_ASKING: "A document asks for a field again and again and never opens it.",
         FindingKind.OVERDUE: "A person's request, or the report of a breach, is past its term.",
         FindingKind.COMPLAINT: "A citizen complains about an access.",
+        FindingKind.NOT_DELETED: "A party does not say that it deleted what it read under a consent that has ended.",
         FindingKind.BREAK_GLASS: "Somebody read under a relation that they gave themselves, for an emergency.",
     },
 )

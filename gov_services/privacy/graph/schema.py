@@ -9,6 +9,7 @@ import strawberry
 from gov_services.privacy.graph.audits import AuditMutation, AuditQuery
 from gov_services.privacy.graph.breaches import BreachMutation, BreachQuery
 from gov_services.privacy.graph.consents import CitizenReference, ConsentMutation, ConsentQuery
+from gov_services.privacy.graph.deletions import DeletionMutation
 from gov_services.privacy.graph.directives import DirectiveMutation, DirectiveQuery
 from gov_services.privacy.graph.drafts import DraftMutation, DraftQuery
 from gov_services.privacy.graph.erasure import ErasureMutation
@@ -44,6 +45,7 @@ class Mutation(
     ReviewMutation,
     FindingMutation,
     UseReportMutation,
+    DeletionMutation,
     RightMutation,
     DirectiveMutation,
     BreachMutation,

@@ -1,4 +1,7 @@
-"""Erasure: keys without a hold are destroyed, what stays is named with law and term. It deletes no row."""
+"""Erasure: keys without a hold are destroyed, what stays is named with law and term. It deletes no row.
+
+`terms.py` destroys what stayed, once its term is over.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from gov_services.crypto.keys import DataClass
 from gov_services.kit.errors import UserError
 from gov_services.kit.ids import new_id
 from gov_services.privacy import store
-from gov_services.privacy.holds import HOLDS, Hold, held_since
-from gov_services.privacy.models import ErasureRow
+from gov_services.privacy.holds import HOLDS, Hold, held_since, terms_of
+from gov_services.privacy.models import ErasureRow, KeptClassRow
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import consents, rights
 from gov_services.subgraph.context import WriteContext
@@ -65,8 +68,8 @@ async def request_erasure(ctx: WriteContext[PrivacyPorts], *, confirm: bool) -> 
         await ctx.record("erasure.repeated", subject=citizen_id, object_ref=f"erasure:{earlier.erasure_id}")
         return _erased(earlier)
     await _end_consents(ctx, citizen_id)
-    held = await _held(ctx, citizen_id)
-    destroyed = [item for item in DataClass if item not in held]
+    kept = terms_of(await held(ctx, citizen_id))
+    destroyed = [item for item in DataClass if item not in kept]
     keys = ctx.services.discloser.keys
     for data_class in destroyed:
         await keys.shred(ctx.session, citizen_id=citizen_id, data_class=data_class, reason="erasure", now=ctx.now)
@@ -76,10 +79,12 @@ async def request_erasure(ctx: WriteContext[PrivacyPorts], *, confirm: bool) -> 
         erasure_id=new_id(ctx.now),
         made_at=ctx.now,
         destroyed=[item.value for item in destroyed],
-        kept=[item.value for item in held],
-        kept_until=[HOLDS[item].ends_at(since) for item, since in held.items()],
+        kept=[item.value for item in kept],
+        kept_until=list(kept.values()),
     )
     ctx.session.add(erasure)
+    for item, until in kept.items():
+        ctx.session.add(KeptClassRow(citizen_id=citizen_id, data_class=item.value, until=until, ended_at=None))
     await ctx.record(
         "citizen.erased", subject=citizen_id, object_ref=f"erasure:{erasure.erasure_id}", kind=EntryKind.KEY
     )
@@ -88,7 +93,8 @@ async def request_erasure(ctx: WriteContext[PrivacyPorts], *, confirm: bool) -> 
     return _erased(erasure)
 
 
-async def _held(ctx: WriteContext[PrivacyPorts], citizen_id: UUID) -> dict[DataClass, dt.datetime]:
+async def held(ctx: WriteContext[PrivacyPorts], citizen_id: UUID) -> dict[DataClass, dt.datetime]:
+    """The classes of which a law has something kept, and since when, by what is known now."""
     known = await store.held_classes(ctx.session, citizen_id=citizen_id)
     latest_case, is_case_open = await store.cases_of(ctx.session, citizen_id=citizen_id)
     facts = {DataClass(name): since for name, since in known.items()}

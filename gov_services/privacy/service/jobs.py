@@ -11,7 +11,7 @@ from gov_services.audit.entry import EntryKind
 from gov_services.audit.models import DescribedRow
 from gov_services.consent.purposes import Told
 from gov_services.crypto.keys import DataClass
-from gov_services.privacy import store
+from gov_services.privacy import deletions_store, store
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import findings
 from gov_services.subgraph.context import ReadContext, WriteContext
@@ -68,6 +68,10 @@ async def _tell(ctx: WriteContext[PrivacyPorts]) -> int:
     ready = _ready(rows, subjects, now=ctx.now)
     for row in ready:
         citizen_id = subjects.get(row.subject_tag or b"")
+        if citizen_id is not None:
+            await deletions_store.note_reading(
+                ctx.session, citizen_id=citizen_id, purpose=row.purpose, recipient=row.client, at=row.at
+            )
         purpose = ctx.bundle.purposes.get(row.purpose)
         if purpose is not None and purpose.told is not Told.AT_ONCE:
             continue  # they find it in their history when its day has come

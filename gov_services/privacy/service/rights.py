@@ -120,6 +120,10 @@ async def take_next(ctx: WriteContext[PrivacyPorts]) -> RightRequestRow:
     row.state, row.taken_by, row.taken_at = RightState.TAKEN.value, ctx.staff_id(), ctx.now
     await ctx.session.flush()
     await ctx.relate(row.citizen_id, ctx.staff_id(), Relation.HANDLER, case_id=row.request_id)
+    if RightKind(row.kind) is RightKind.REVIEW and row.about.startswith("HealthCode"):
+        # The room that decided lets the officer look, and have another strike what was wrong.
+        body = {"request": str(row.request_id), "officer": str(ctx.staff_id())}
+        await ctx.publish("privacy.review_taken", subject=row.citizen_id, body=body)
     await ctx.record("right.taken", subject=row.citizen_id, object_ref=f"right:{row.request_id}")
     return row
 

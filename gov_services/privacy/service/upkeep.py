@@ -12,7 +12,7 @@ from gov_services.consent.lifecycle import ConsentEvent, ConsentState
 from gov_services.consent.models import StandingRow
 from gov_services.consent.purposes import Basis, Bundle
 from gov_services.kit.clock import local_day
-from gov_services.privacy import store
+from gov_services.privacy import store, terms_store
 from gov_services.privacy.lifecycle import RequestState
 from gov_services.privacy.ports import PrivacyPorts
 from gov_services.privacy.service import consents
@@ -21,6 +21,8 @@ from gov_services.subgraph.unit_of_work import commit_in_batches
 
 BATCH = 100
 END, LAPSE, NOTICES = "end-consents", "lapse-consent-requests", "deferred-notices"
+REMOVE, REQUESTS = "remove-old-consent-requests", "consent-requests"
+"""The job, and the purpose whose retention says how long a request for consent is kept after it was over."""
 
 
 async def end_consents(ctx: ReadContext[Any]) -> int:
@@ -41,6 +43,24 @@ async def lapse_requests(ctx: ReadContext[Any]) -> int:
     async with ctx.reading() as session:
         ready = await store.has_lapsed_requests(session, now=ctx.now)
     return await commit_in_batches(ctx, _lapse, batch=BATCH) if ready else 0
+
+
+async def remove_old_requests(ctx: ReadContext[Any]) -> int:
+    """Remove requests for consent that were over longer ago than their purpose keeps them; how many that were.
+
+    What came of one stands in the ledger; the request itself says no more than that somebody asked.
+    """
+    async with ctx.reading() as session:
+        bundle = await ctx.services.discloser.bundles.current(session)
+        ready = await terms_store.has_old_requests(session, before=bundle.kept_from(REQUESTS, ctx.now))
+    return await commit_in_batches(ctx, _remove, batch=BATCH) if ready else 0
+
+
+async def _remove(ctx: WriteContext[PrivacyPorts]) -> int:
+    before = ctx.bundle.kept_from(REQUESTS, ctx.now)
+    removed = await terms_store.remove_old_requests(ctx.session, before=before, limit=BATCH)
+    await ctx.record("consent-requests.removed", subject=None, object_ref=f"count:{removed}")
+    return removed
 
 
 def _grounds(bundle: Bundle) -> list[tuple[str, str]]:
