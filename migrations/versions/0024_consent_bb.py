@@ -52,18 +52,19 @@ TABLES = (
     """,
     """
     CREATE TABLE privacy.webhook_message (
+      number bigint GENERATED ALWAYS AS IDENTITY,
       message_id uuid NOT NULL,
       webhook_id uuid NOT NULL,
       body bytea NOT NULL,
       made_at timestamptz NOT NULL,
       due_at timestamptz NOT NULL,
       attempts integer NOT NULL,
-      CONSTRAINT pk_webhook_message PRIMARY KEY (message_id),
+      CONSTRAINT pk_webhook_message PRIMARY KEY (number),
       CONSTRAINT fk_webhook_message_webhook_id_webhook FOREIGN KEY (webhook_id) REFERENCES privacy.webhook (webhook_id)
     )
     """,
     "CREATE INDEX ix_webhook_message_due_at ON privacy.webhook_message (due_at)",
-    "CREATE INDEX ix_webhook_message_webhook_id ON privacy.webhook_message (webhook_id, message_id)",
+    "CREATE INDEX ix_webhook_message_webhook_id ON privacy.webhook_message (webhook_id, number)",
     "CREATE INDEX ix_webhook_client ON privacy.webhook (client) WHERE removed_at IS NULL",
     "CREATE INDEX ix_standing_recipient ON consent.standing (recipient, consent_id)",
 )

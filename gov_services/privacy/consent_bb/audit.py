@@ -6,9 +6,8 @@ from gov_services.kit.errors import NotFound
 from gov_services.kit.ids import parse_id
 from gov_services.privacy.consent_bb import store
 from gov_services.privacy.consent_bb.config import AUDITOR
-from gov_services.privacy.consent_bb.individuals import OF_TAG
 from gov_services.privacy.consent_bb.operations import Asked, Operation, shower
-from gov_services.privacy.consent_bb.views import Person, Shown
+from gov_services.privacy.consent_bb.views import OF_TAG, Person, Shown
 from gov_services.privacy.door import Context
 
 

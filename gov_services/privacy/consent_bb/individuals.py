@@ -12,11 +12,10 @@ from gov_services.kit.errors import NotFound, UserError
 from gov_services.privacy.consent_bb import records, shapes, store
 from gov_services.privacy.consent_bb.operations import Asked
 from gov_services.privacy.consent_bb.shapes import said
-from gov_services.privacy.consent_bb.views import Person, Shown
+from gov_services.privacy.consent_bb.views import OF_CITIZEN, OF_TAG, Person, Shown
 from gov_services.privacy.door import Context
 
 TAG_BYTES = 32
-OF_CITIZEN, OF_CONSENT, OF_TAG = "citizen", "consent-record", "subject-tag"
 
 
 class IndividualFromIdentity(UserError):

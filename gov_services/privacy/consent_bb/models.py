@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, Boolean, ForeignKey, Index, Integer, LargeBinary, Text, Uuid
+from sqlalchemy import TIMESTAMP, BigInteger, Boolean, ForeignKey, Identity, Index, Integer, LargeBinary, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gov_services.kit.database import Base
@@ -71,11 +71,13 @@ class MessageRow(Base):
     __tablename__ = "webhook_message"
     __table_args__ = (
         Index("ix_webhook_message_due_at", "due_at"),
-        Index("ix_webhook_message_webhook_id", "webhook_id", "message_id"),
+        Index("ix_webhook_message_webhook_id", "webhook_id", "number"),
         {"schema": "privacy"},
     )
 
-    message_id: Mapped[UUID] = mapped_column(Uuid(as_uuid=True), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    """In the order of the changes: two of one consent wait for each other."""
+    message_id: Mapped[UUID] = mapped_column(Uuid(as_uuid=True))
     webhook_id: Mapped[UUID] = mapped_column(Uuid(as_uuid=True), ForeignKey("privacy.webhook.webhook_id"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)

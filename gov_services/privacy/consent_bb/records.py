@@ -101,12 +101,12 @@ def own(ctx: ReadContext[PrivacyPorts], claimed: str | None = None) -> Person:
     found = str(ctx.citizen_id())
     if claimed is not None and claimed != found:
         raise IndividualNotYours
-    return Person(found, "citizen")
+    return Person(found, views.OF_CITIZEN)
 
 
 def by_consent(row: StandingRow | RevisionRow) -> Person:
     """A citizen as a party knows them: by the consent alone, so that two parties cannot compare."""
-    return Person(str(row.consent_id), "consent-record")
+    return Person(str(row.consent_id), views.OF_CONSENT)
 
 
 async def own_chain(

@@ -194,7 +194,7 @@ async def _ask_for(ctx: Context, found: Agreement, reference: str) -> Shown:
             directed=reference != "-",
         )
     )
-    person = Person(reference, individuals.OF_CONSENT)
+    person = Person(reference, views.OF_CONSENT)
     shown = {**views.draft_record(found, person, opt_in=False), "id": str(opened.request_id)}
     if opened.code is not None:
         shown["requestCode"] = opened.code

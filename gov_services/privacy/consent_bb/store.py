@@ -91,14 +91,14 @@ async def lease_messages(
     A newer one waits for it, so that a party hears of changes in their order.
     """
     oldest = (
-        select(MessageRow.message_id)
+        select(MessageRow.number)
         .ext(distinct_on(MessageRow.webhook_id))
-        .order_by(MessageRow.webhook_id, MessageRow.message_id)
+        .order_by(MessageRow.webhook_id, MessageRow.number)
     )
     query = (
         select(MessageRow, WebhookRow)
         .join(WebhookRow, WebhookRow.webhook_id == MessageRow.webhook_id)
-        .where(MessageRow.message_id.in_(oldest), MessageRow.due_at <= now)
+        .where(MessageRow.number.in_(oldest), MessageRow.due_at <= now)
         .order_by(MessageRow.due_at)
         .limit(limit)
         .with_for_update(of=MessageRow, skip_locked=True)
@@ -109,9 +109,9 @@ async def lease_messages(
     return found
 
 
-async def message_for_update(session: Session, *, message_id: UUID) -> MessageRow | None:
+async def message_for_update(session: Session, *, number: int) -> MessageRow | None:
     """A message that is not told yet, locked until the transaction ends."""
-    return await session.get(MessageRow, message_id, with_for_update=True)
+    return await session.get(MessageRow, number, with_for_update=True)
 
 
 async def before(session: ReadSession, revision: RevisionRow) -> RevisionRow | None:

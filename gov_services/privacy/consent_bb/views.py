@@ -32,6 +32,8 @@ LAWFUL_BASES: Mapping[Basis, str] = {
     Basis.EMERGENCY: "vital_interest",
 }
 """PIPL 13 knows no `legitimate_interest`."""
+OF_CITIZEN, OF_CONSENT, OF_TAG = "citizen", "consent-record", "subject-tag"
+"""What somebody is named by: to themselves, to a party, to a compliance officer."""
 SESSION, JWS = "session", "JWS"
 """How it is known who agreed: by the session they are in; by the city's own signature over the record."""
 _UNSIGNED = (ConsentState.REQUESTED, ConsentState.DEFERRED)
@@ -44,7 +46,7 @@ class Person:
 
     id: str
     kind: str
-    """`citizen` to themselves, `consent-record` to a party, `subject-tag` to a compliance officer."""
+    """One of OF_CITIZEN, OF_CONSENT, OF_TAG."""
 
     def shown(self) -> Shown:
         """As the API has it."""
@@ -192,7 +194,8 @@ def record(row: RevisionRow, found: Agreement, person: Person) -> Shown:
         "individual": person.shown(),
         "optIn": row.state in STANDS,
         "state": "unsigned" if row.state in _UNSIGNED else "signed",
-        "status": row.state,
+        # Whether it is the first time is not a party's to know: an earlier no would show.
+        "status": ConsentState.GIVEN.value if person.kind == OF_CONSENT and row.state in STANDS else row.state,
         "scope": list(row.scope),
         **({"expiresAt": row.expires_at.isoformat()} if row.expires_at else {}),
     }

@@ -19,7 +19,7 @@ from uuid import UUID
 import httpx
 import structlog
 
-from gov_services.consent.lifecycle import STANDS
+from gov_services.consent.lifecycle import STANDS, ConsentState
 from gov_services.consent.models import RevisionRow
 from gov_services.consent.store import UNDER_WAY
 from gov_services.kit.actor import ActorKind
@@ -126,7 +126,8 @@ async def announce(ctx: WriteContext[PrivacyPorts], revision: RevisionRow) -> No
     if not is_partys(before.state if before else None, revision.state):
         return
     body = {
-        "type": f"consent.{revision.state}",
+        # Not that it was given again: an earlier no would show.
+        "type": f"consent.{ConsentState.GIVEN.value if revision.state in STANDS else revision.state}",
         "consentRecordId": str(revision.consent_id),
         "purpose": revision.purpose,
         "optIn": revision.state in STANDS,
@@ -159,16 +160,14 @@ async def tell_due(ctx: ReadContext[PrivacyPorts]) -> int:
             break
         taken = await asyncio.gather(*(_tell(ctx.ports, hook, message, now=ctx.now) for message, hook in leased))
         for (message, hook), one in zip(leased, taken, strict=True):
-            await commit(ctx, _note_told, message_id=message.message_id, hook=hook, taken=one)
+            await commit(ctx, _note_told, number=message.number, hook=hook, taken=one)
         told += len(leased)
     return told
 
 
-async def _note_told(
-    ctx: WriteContext[PrivacyPorts], *, message_id: UUID, hook: WebhookRow, taken: bool | None
-) -> None:
+async def _note_told(ctx: WriteContext[PrivacyPorts], *, number: int, hook: WebhookRow, taken: bool | None) -> None:
     """What became of a message: told, put off, given up; dropped where the webhook is silent by now."""
-    message = await store.message_for_update(ctx.session, message_id=message_id)
+    message = await store.message_for_update(ctx.session, number=number)
     outcome = "dropped" if taken is None else "told" if taken else "put-off"
     if message is not None and outcome == "put-off":
         message.attempts += 1
