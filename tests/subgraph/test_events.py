@@ -37,7 +37,7 @@ async def test_an_event_of_a_room_that_has_no_say_in_it_is_refused_and_has_no_ef
     actor = await town.register()
     now = town.clock.now()
     inbox = await town.value("SELECT count(*) FROM events.inbox")
-    event = Event(new_id(now), "healthcode", kind, actor.id, {"classes": ["identity"], "code": "x", "params": {}}, now)
+    event = Event(new_id(now), "audit", kind, actor.id, {"classes": ["identity"], "code": "x", "params": {}}, now)
     with pytest.raises(SourceRefused):
         await town.rooms[room].receive(event.encode())
     assert await town.value("SELECT count(*) FROM events.inbox") == inbox
