@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime as dt
 import json
 from pathlib import Path
 
 import rich_click as click
 
-from gov_services.cli import key_calendar, key_upkeep
+from gov_services.cli import key_upkeep
 from gov_services.cli.failing import fail, failing_in_one_line
 from gov_services.cli.key_making import make_missing, operator_keys
 from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
@@ -142,27 +141,3 @@ def keys_shred(kek_id: str, as_json: bool) -> None:
         click.echo(f"destroyed {one}")
     if not destroyed:
         click.echo(f"{kek_id} was destroyed before")
-
-
-@keys.command("calendar")
-@click.option("--every-days", type=click.IntRange(1, 366), default=30, help="How long one wraps new keys.")
-@click.option("--settle-days", type=click.IntRange(0, 90), default=1, help="Until a new one is wherever it is used.")
-@click.option(
-    "--dump-days", type=click.IntRange(1, 90), default=7, help="Until a dump is there that needs no older one."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def keys_calendar(every_days: int, settle_days: int, dump_days: int, as_json: bool) -> None:
-    """Do what is due of each class: make the next key-encryption key, wrap all under it, destroy the older ones.
-
-    Meant to run once a day. Dumps from before lose what they held, for everybody.
-    """
-    settings = load_settings()
-    days = (dt.timedelta(days=count) for count in (every_days, settle_days, dump_days))
-    calendar = key_calendar.Calendar(*days)
-    for data_class in DataClass:
-        with failing_in_one_line():
-            done = asyncio.run(key_calendar.keep(settings, data_class, calendar, clock=SystemClock(), tell=_told))
-        for line in [json.dumps(dataclasses.asdict(done), default=str)] if as_json else done.lines():
-            click.echo(line)
-    if not as_json:
-        click.echo(f"an erasure is complete, against dumps too, after {calendar.complete_after.days} days")

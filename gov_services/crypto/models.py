@@ -38,15 +38,3 @@ class RetiredRow(Base):
 
     kek_id: Mapped[str] = mapped_column(Text, primary_key=True)
     retired_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
-
-
-class NewestRow(Base):
-    """Since when a key-encryption key has wrapped new keys, as the calendar's command first saw."""
-
-    __tablename__ = "newest"
-    __table_args__ = {"schema": "keys"}  # noqa: RUF012
-
-    kek_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    since: Mapped[dt.datetime] = mapped_column(_MOMENT)
-    rewrapped_at: Mapped[dt.datetime | None] = mapped_column(_MOMENT)
-    """When every key of its class had been wrapped under it."""

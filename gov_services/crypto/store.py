@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gov_services.crypto.models import DataKeyRow, NewestRow, RetiredRow
+from gov_services.crypto.models import DataKeyRow, RetiredRow
 from gov_services.kit.database import ReadSession, Session
 
 
@@ -92,10 +92,3 @@ async def retire(session: Session, *, kek_id: str, now: dt.datetime) -> bool:
 async def retired(session: ReadSession) -> set[str]:
     """All key-encryption keys under which nothing is wrapped any more."""
     return set((await session.execute(select(RetiredRow.kek_id))).scalars())
-
-
-async def newest_since(session: Session, *, kek_id: str, now: dt.datetime) -> tuple[NewestRow, bool]:
-    """Since when that key has been the newest of its class, and whether nobody had seen it so before: then from now."""
-    statement = insert(NewestRow).values(kek_id=kek_id, since=now).on_conflict_do_nothing().returning(NewestRow.kek_id)
-    is_new = (await session.execute(statement)).scalar_one_or_none() is not None
-    return (await session.execute(select(NewestRow).where(NewestRow.kek_id == kek_id))).scalar_one(), is_new
