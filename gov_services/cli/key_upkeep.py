@@ -51,7 +51,7 @@ async def status(settings: Settings) -> list[KekStatus]:
     keeper = operator_keys(settings)
     asking = Asking(keeper, wait_s=LONGEST_UPKEEP_S)
     found: list[KekStatus] = []
-    async with _opened(settings) as (database, _), database.reading() as session:
+    async with opened_with_log(settings) as (database, _), database.reading() as session:
         retired = await store.retired(session)
         for data_class in DataClass:
             standing = {one.kek_id: one for one in await rotation.standings(session, data_class=data_class)}
@@ -78,7 +78,7 @@ async def status(settings: Settings) -> list[KekStatus]:
 
 async def highest_retired(settings: Settings, data_class: DataClass) -> int:
     """The highest place in the order that a retired key-encryption key of the class had; 0 for none."""
-    async with _opened(settings) as (database, _), database.reading() as session:
+    async with opened_with_log(settings) as (database, _), database.reading() as session:
         retired = [kek_id.split("/") for kek_id in await store.retired(session)]
     return max((int(epoch.partition(".")[0]) for named, epoch in retired if named == data_class.value), default=0)
 
@@ -101,7 +101,7 @@ async def rotate(
     keeper = operator_keys(settings, [data_class])
     newest, seen, rewrapped = await Asking(keeper, wait_s=LONGEST_UPKEEP_S).of(keeper.newest, data_class), 0, 0
     after = None
-    async with _opened(settings) as (database, log):
+    async with opened_with_log(settings) as (database, log):
         async with database.reading() as reading:
             total = sum(one.keys for one in await rotation.standings(reading, data_class=data_class))
         while True:
@@ -143,7 +143,7 @@ async def shred(settings: Settings, kek_id: str, *, clock: Clock) -> list[str]:
     keeper = operator_keys(settings, [data_class])
     asking = Asking(keeper, wait_s=LONGEST_UPKEEP_S)
     if kek_id not in await asking.of(keeper.held, data_class):
-        async with _opened(settings) as (database, _), database.reading() as session:
+        async with opened_with_log(settings) as (database, _), database.reading() as session:
             if kek_id not in await store.retired(session):
                 raise KeyRefused(f"key-encryption key {kek_id} is not held here")
         return []
@@ -161,7 +161,7 @@ async def _destroy(
 
     So no process which still has one can wrap what nobody could open. Ended in between, it is begun again.
     """
-    async with _opened(settings) as (database, log), database.writing() as session:
+    async with opened_with_log(settings) as (database, log), database.writing() as session:
         for kek_id in kek_ids:
             if await rotation.retire(session, data_class=data_class, kek_id=kek_id, now=clock.now()):
                 await log.record_change(session, upkeep_entry(clock, EntryKind.KEY, "kek.destroyed", f"kek:{kek_id}"))
@@ -171,7 +171,7 @@ async def _destroy(
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, AuditLog]]:
+async def opened_with_log(settings: Settings) -> AsyncIterator[tuple[Database, AuditLog]]:
     require_database(settings)
     async with opened(settings, settings.database_url) as both:
         yield both

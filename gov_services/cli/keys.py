@@ -9,13 +9,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from gov_services.cli import key_upkeep
+from gov_services.cli import key_calendar, key_upkeep
 from gov_services.cli.failing import fail, failing_in_one_line
 from gov_services.cli.key_making import make_missing, operator_keys
 from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
 from gov_services.crypto.keys import DataClass, add_signing_key
 from gov_services.kit.clock import SystemClock
-from gov_services.kit.settings import load_settings
+from gov_services.kit.settings import Settings, load_settings
 
 CLASSES = tuple(item.value for item in DataClass)
 
@@ -93,17 +93,50 @@ def keys_status(as_json: bool) -> None:
 
 
 @keys.command("rotate")
-@click.argument("data_class", metavar="CLASS", type=click.Choice(CLASSES))
+@click.argument("data_class", metavar="[CLASS]", required=False, type=click.Choice(CLASSES))
+@click.option("--due", is_flag=True, help="Of every class: make, wrap anew, retire and destroy what is due.")
 @click.option("--json", "as_json", is_flag=True, help="Print what it came to as JSON.")
-def keys_rotate(data_class: str, as_json: bool) -> None:
-    """Wrap every data key of CLASS under its newest key-encryption key, while all serves. Ended, it is begun again."""
+def keys_rotate(data_class: str | None, due: bool, as_json: bool) -> None:
+    """Wrap every data key of CLASS under its newest key-encryption key, while all serves. Ended, it is begun again.
+
+    With --due and no CLASS, keep the calendar (GOV_KEK_EPOCH_DAYS, GOV_KEK_GRACE_DAYS): once a day, whatever it finds.
+    """
+    if due == (data_class is not None):
+        fail("name a CLASS, or say --due")
     settings = load_settings()
+    if data_class is None:
+        _keep_calendar(settings, as_json=as_json)
+        return
     with failing_in_one_line():
         done = asyncio.run(key_upkeep.rotate(settings, DataClass(data_class), clock=SystemClock(), tell=_told))
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(done)))
         return
     click.echo(f"{done.rewrapped} of {done.seen} data keys wrapped anew, all under {done.newest}")
+
+
+def _keep_calendar(settings: Settings, *, as_json: bool) -> None:
+    with failing_in_one_line():
+        kept = asyncio.run(key_calendar.keep(settings, clock=SystemClock(), tell=_told))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in kept]))
+    else:
+        for one in kept:
+            click.echo(_line_of(one))
+    problems = [f"{one.data_class}: {one.problem}" for one in kept if one.problem]
+    if problems:
+        fail("; ".join(problems))
+
+
+def _line_of(kept: key_calendar.Kept) -> str:
+    parts = [f"{kept.newest} {'was made' if kept.made else 'wraps'}, the newest since {kept.since}"]
+    if kept.waits_for:
+        parts.append(f"waits for {', '.join(kept.waits_for)}")
+    if kept.rewrapped:
+        parts.append(f"{kept.rewrapped} data keys wrapped anew")
+    parts += [f"retired {kek_id}" for kek_id in kept.left]
+    parts += [f"destroyed {kek_id}" for kek_id in kept.destroyed]
+    return f"{kept.data_class}: {'; '.join(parts)}"
 
 
 def _told(seen: int, rewrapped: int, total: int) -> None:

@@ -119,6 +119,15 @@ class DataKeys:
             await self._unwrap(await store.at_the_ends(session, data_class=data_class.value), data_class, now=now)
         self._checked = True
 
+    async def state_holding(self, session: Session, *, holder: str, now: dt.datetime) -> None:
+        """Say by which key-encryption keys this process wraps: the calendar waits until all do by the newest.
+
+        Raises KeyRefused, KeysUnavailable.
+        """
+        for data_class in sorted(self._provider.classes):
+            kek_id = await self._asking.of(self._provider.newest, data_class)
+            await store.state_holding(session, holder=holder, data_class=data_class.value, kek_id=kek_id, now=now)
+
     async def create(
         self, session: Session, *, citizen_id: UUID, classes: Iterable[DataClass], now: dt.datetime
     ) -> None:

@@ -1,4 +1,4 @@
-"""Tables of schema `keys`: wrapped data keys, tombstones of destroyed ones, retired wrappers. No SQL is built here."""
+"""Tables of schema `keys`: wrapped data keys, tombstones, what wraps and what wraps no more. No SQL is built here."""
 
 from __future__ import annotations
 
@@ -38,3 +38,15 @@ class RetiredRow(Base):
 
     kek_id: Mapped[str] = mapped_column(Text, primary_key=True)
     retired_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
+
+
+class HolderRow(Base):
+    """By which key-encryption key of a class a holder wraps, as it said when it last started: a room, or `operator`."""
+
+    __tablename__ = "holder"
+    __table_args__ = {"schema": "keys"}  # noqa: RUF012
+
+    holder: Mapped[str] = mapped_column(Text, primary_key=True)
+    data_class: Mapped[str] = mapped_column(Text, primary_key=True)
+    kek_id: Mapped[str] = mapped_column(Text)
+    since: Mapped[dt.datetime] = mapped_column(_MOMENT)

@@ -17,6 +17,11 @@ from gov_services.crypto.data_keys import DataKey
 from gov_services.crypto.keys import DataClass, KeyProvider, KeyRefused, Wrapped
 from gov_services.kit.database import ReadSession, Session
 
+
+class StillWraps(KeyRefused):
+    """Data keys are wrapped under it."""
+
+
 BATCH = 1_000
 BATCH_OUTSIDE = 200
 """Where keys are outside this process: an erasure that meets a batch waits for it, a second at most."""
@@ -87,11 +92,11 @@ async def rewrap(
 async def retire(session: Session, *, data_class: DataClass, kek_id: str, now: dt.datetime) -> bool:
     """Have the database take nothing more under a key-encryption key; whether it had not been so before.
 
-    From the commit on its file may go. Raises KeyRefused where a data key is still wrapped under it.
+    From the commit on its file may go. Raises StillWraps where a data key is still wrapped under it.
     """
     await store.hold_still(session)
     found = {one.kek_id: one.keys for one in await standings(session, data_class=data_class)}
     under = found.get(kek_id, 0)
     if under:
-        raise KeyRefused(f"{under} data keys are wrapped under {kek_id}: keys rotate {data_class.value}")
+        raise StillWraps(f"{under} data keys are wrapped under {kek_id}: keys rotate {data_class.value}")
     return await store.retire(session, kek_id=kek_id, now=now)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gov_services.crypto.models import DataKeyRow, RetiredRow
+from gov_services.crypto.models import DataKeyRow, HolderRow, RetiredRow
 from gov_services.kit.database import ReadSession, Session
 
 
@@ -89,6 +89,23 @@ async def retire(session: Session, *, kek_id: str, now: dt.datetime) -> bool:
     return (await session.execute(statement.returning(RetiredRow.kek_id))).scalar() is not None
 
 
-async def retired(session: ReadSession) -> set[str]:
-    """All key-encryption keys under which nothing is wrapped any more."""
-    return set((await session.execute(select(RetiredRow.kek_id))).scalars())
+async def retired(session: ReadSession) -> dict[str, dt.datetime]:
+    """All key-encryption keys under which nothing is wrapped any more, and since when."""
+    rows = await session.execute(select(RetiredRow.kek_id, RetiredRow.retired_at))
+    return {kek_id: retired_at for kek_id, retired_at in rows}
+
+
+async def state_holding(session: Session, *, holder: str, data_class: str, kek_id: str, now: dt.datetime) -> None:
+    """Have it stand by which key-encryption key `holder` wraps; since when it does is kept while it stays that one."""
+    statement = insert(HolderRow).values(holder=holder, data_class=data_class, kek_id=kek_id, since=now)
+    changed = statement.on_conflict_do_update(
+        index_elements=[HolderRow.holder, HolderRow.data_class],
+        set_={"kek_id": statement.excluded.kek_id, "since": statement.excluded.since},
+        where=HolderRow.kek_id != statement.excluded.kek_id,
+    )
+    await session.execute(changed)
+
+
+async def holders(session: ReadSession, *, data_class: str) -> Sequence[HolderRow]:
+    """What each holder of the class has said."""
+    return (await session.execute(select(HolderRow).where(HolderRow.data_class == data_class))).scalars().all()

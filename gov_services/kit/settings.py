@@ -70,6 +70,14 @@ class Settings:
         "the others open what they wrapped",
         "file",
     )
+    kek_epoch_days: int = setting(
+        "GOV_KEK_EPOCH_DAYS", "After how many days `keys rotate --due` makes a class's next key-encryption key", 30
+    )
+    kek_grace_days: int = setting(
+        "GOV_KEK_GRACE_DAYS",
+        "How many days a key-encryption key that wraps nothing any more is kept, so that backups made under it open",
+        7,
+    )
     pkcs11_module: str = setting(
         "GOV_PKCS11_MODULE",
         "Library of the token: `/usr/lib/softhsm/libsofthsm2.so`; PINs are in `pkcs11/<class>.pin`",
@@ -245,6 +253,12 @@ def _problems(settings: Settings) -> list[str]:
 def _problems_of_keys(settings: Settings) -> list[str]:
     """Of what says where key-encryption keys are."""
     found: list[str] = []
+    for variable, days, least in (
+        ("GOV_KEK_EPOCH_DAYS", settings.kek_epoch_days, 1),
+        ("GOV_KEK_GRACE_DAYS", settings.kek_grace_days, 0),
+    ):
+        if days < least:
+            found.append(f"{variable} is {str(days)!r}; it is a whole number, {least} or more")
     providers = settings.names_of_key_providers()
     if not set(providers) <= set(KEY_PROVIDERS) or len(set(providers)) < len(providers):
         found.append(f"GOV_KEY_PROVIDERS is {settings.key_providers!r}; it is of {', '.join(KEY_PROVIDERS)}, each once")

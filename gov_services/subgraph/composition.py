@@ -58,17 +58,25 @@ class Room(Generic[Ports]):
         self.jobs = {job.name: job for job in jobs}
         self._clock = clock
         self._closing = tuple(closing)
+        self._stated = False
 
     async def start(self) -> None:
         """Begin to log; nothing is disclosed before."""
         await self.services.discloser.audit.start()
 
     async def require_right_keys(self) -> None:
-        """Raises KeyRefused for keys that the database was not written under; KeysUnavailable, DatabaseUnavailable."""
-        discloser = self.services.discloser
+        """Raises KeyRefused for keys that the database was not written under; KeysUnavailable, DatabaseUnavailable.
+
+        Keys that are right are stated, once: no key is destroyed that a room which runs still wraps by.
+        """
+        discloser, now = self.services.discloser, self._clock.now()
         try:
             async with discloser.database.reading() as session:
-                await discloser.keys.require_right_files(session, now=self._clock.now())
+                await discloser.keys.require_right_files(session, now=now)
+            if not self._stated:
+                async with discloser.database.writing() as writing:
+                    await discloser.keys.state_holding(writing, holder=self.name, now=now)
+                self._stated = True
         except KeyRefused as wrong:
             _log.critical("the key files are not those of this database", room=self.name, reason=str(wrong))
             raise

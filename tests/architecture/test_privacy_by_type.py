@@ -29,8 +29,8 @@ BUNDLE = documents.seed_bundle()
 MANIFEST = Manifest.parse((GRAPH / "trusted-documents.json").read_bytes())
 NOT_BY_CITIZEN = {
     # Institutional: they hold nothing of one citizen.
-    *("audit", "consent.bundle", "events", "keys.retired", "identity.staff", "identity.client", "permits.transition"),
-    *("permits.service", "permits.officer", "payments.notification", "payments.transition"),
+    *("audit", "consent.bundle", "events", "keys.retired", "keys.holder", "identity.staff", "identity.client"),
+    *("permits.transition", "permits.service", "permits.officer", "payments.notification", "payments.transition"),
     *("privacy.narrowing", "privacy.finding", "privacy.finding_review", "privacy.field_use", "privacy.watermark"),
     *("privacy.breach", "privacy.purpose_draft", "privacy.compliance_audit", "public"),
     *("privacy.processing_policy", "privacy.agreement_policy", "privacy.webhook", "privacy.webhook_message"),

