@@ -45,7 +45,7 @@ def test_the_record_of_accesses_outlives_what_can_be_accessed(facts: dict[DataCl
 
 
 def test_the_database_counts_the_same_years() -> None:
-    migration = importlib.import_module("migrations.versions.0025_terms")
+    migration = importlib.import_module("migrations.versions.0023_terms")
     counted = re.findall(r"WHEN '(\w+)' THEN interval '(\d+) years'", migration.OVER)
     assert dict(counted) == {kind.value: str(HOLDS[kind].years) for kind in (DataClass.PERMITS, DataClass.PAYMENTS)}
 

@@ -6,8 +6,8 @@ from alembic import op
 
 from gov_services.kit.migration import role
 
-revision = "0022"
-down_revision = "0025"
+revision = "0024"
+down_revision = "0023"
 
 ROOMS = ("identity", "permits", "payments", "healthcode", "privacy")
 

@@ -6,8 +6,8 @@ from alembic import op
 
 from gov_services.kit.migration import append_only, role
 
-revision = "0025"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 
 TABLES = (
     """

@@ -11,8 +11,8 @@ from alembic import op
 
 from gov_services.kit.migration import role
 
-revision = "0021"
-down_revision = "0024"
+revision = "0022"
+down_revision = "0021"
 
 TABLES = (
     # The log up to `upto` is in the map; `root` is what the entry of that id states. No entry: nothing was mapped yet.

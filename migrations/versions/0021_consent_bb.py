@@ -6,7 +6,7 @@ from alembic import op
 
 from gov_services.kit.migration import append_only, role
 
-revision = "0024"
+revision = "0021"
 down_revision = "0020"
 
 TABLES = (
