@@ -215,6 +215,23 @@ async def test_a_key_that_still_wraps_is_not_retired_and_a_retired_one_wraps_no_
                 await session.execute(text(statement))
 
 
+async def test_a_tombstone_of_a_key_that_is_gone_is_restored_and_a_key_is_not(
+    database: Database, clock: FrozenClock
+) -> None:
+    async with database.writing() as session:
+        await rotation.retire(session, data_class=HEALTH, kek_id="health/0001", now=clock.now())
+    row = (
+        "INSERT INTO keys.data_key VALUES (gen_random_uuid(), 'health', 1, 'health/0001', "
+        "{wrapped}, sha256('x'), now(), {destroyed}, {reason})"
+    )
+    async with database.writing() as session:
+        await session.execute(text(row.format(wrapped="NULL", destroyed="now()", reason="'erasure'")))
+    with pytest.raises(DBAPIError, match="key-encryption key health/0001 is retired"):
+        async with database.writing() as session:
+            await session.execute(text(row.format(wrapped="'w'", destroyed="NULL", reason="NULL")))
+    assert await standings(database) == {"health/0001": (0, 1)}
+
+
 async def test_registrations_go_on_meanwhile(database: Database, secrets: Path, clock: FrozenClock) -> None:
     await registered(database, DataKeys(provider(secrets)), clock, 30)
     add_kek(secrets, HEALTH)

@@ -4,97 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
-import re
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
-import httpx
 import pytest
-from postgres_tools import postgres_programs
+from kept_city import Place, city, installed, note, published, until_signed
+from postgres_tools import restore_database, tables_in
 from structlog.testing import capture_logs
+from what_opens import take_dump
 
 from gov_services.audit.app import create_audit
-from gov_services.audit.checkpoint import Checkpoint, open_checkpoint
 from gov_services.audit.findings import Fault
 from gov_services.audit.log import AuditLog
 from gov_services.audit.verify import Report, Trust, verify_log
 from gov_services.cli.installation import NotInstalled
 from gov_services.cli.rooms import SUBGRAPHS, room_factory
-from gov_services.cli.running import system
-from gov_services.crypto.keys import KeyRefused, init_keys
-from gov_services.crypto.signing import VerifyKeys
+from gov_services.crypto.data_keys import DataKeys
+from gov_services.crypto.keys import DataClass, KeyRefused, LocalKeyProvider, init_keys
 from gov_services.devstack.journey import account_steps, permit_steps
-from gov_services.devstack.journey.town import Town, invent_person
-from gov_services.devstack.postgres import PostgresServer
+from gov_services.devstack.journey.town import Town
 from gov_services.devstack.processes import free_port
 from gov_services.devstack.valkey import ValkeyServer
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.database import Database
-from gov_services.kit.settings import PROJECT_ROOT, Settings
+from gov_services.kit.settings import Settings
 from gov_services.kit.valkey import create_client
 
 pytestmark = pytest.mark.untraced
-
-PAGE = PROJECT_ROOT / "docs" / "operations.md"
-
-
-@dataclass
-class Place:
-    """One installation: a PostgreSQL, keys and files. `kept` is where its backups are."""
-
-    settings: Settings
-    postgres: PostgresServer
-    kept: Path
-
-    def follow(self, block: str) -> str:
-        """Run a block of commands of the page in a shell, as an operator does; what was printed. They must succeed."""
-        done = self.try_to_follow(commands(block))
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def try_to_follow(self, text: str) -> subprocess.CompletedProcess[str]:
-        """Run commands in a shell, with the environment of this installation."""
-        url = urlsplit(self.settings.database_url)
-        return subprocess.run(
-            ["/bin/sh", "-eu", "-c", text],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={
-                "PATH": os.pathsep.join(
-                    (str(postgres_programs()), str(Path(sys.executable).parent), os.environ["PATH"])
-                ),
-                "DATABASE_URL": self.settings.database_url,
-                "VALKEY_URL": self.settings.valkey_url,
-                "GOV_RUNTIME_DIR": str(self.settings.runtime_directory),
-                "GOV_SECRETS_DIR": str(self.settings.secrets_directory),
-                "PGHOST": str(url.hostname),
-                "PGPORT": str(url.port),
-                "PGUSER": str(url.username),
-                "PGPASSWORD": str(url.password),
-                "PGDATABASE": url.path.removeprefix("/"),
-                "BACKUP": str(self.kept / "backup"),
-                "KEY_BACKUP": str(self.kept / "keys"),
-                "TOMBSTONES": str(self.kept / "tombstones.csv"),
-            },
-        )
-
-
-def commands(block: str) -> str:
-    """The commands that the page marks as tried under this name."""
-    found = re.search(rf"<!-- tried: {block} -->\n```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert found is not None, f"the page has no block {block}"
-    return found[1]
 
 
 @dataclass
@@ -160,44 +102,31 @@ async def restored(restored_once: tuple[Place, str], tmp_path: Path) -> Place:
     return Place(settings, place.postgres, place.kept)
 
 
-@contextmanager
-def installed(directory: Path, beginning: Settings, kept: Path) -> Iterator[Place]:
-    """A PostgreSQL with an empty database, and names for directories that are not there yet."""
-    postgres = PostgresServer(directory / "postgres")
-    postgres.start()
+@pytest.fixture
+async def restored_without_data_keys(restored_once: tuple[Place, str], tmp_path: Path) -> Place:
+    """The dump of the database alone, in a database of its own; with the keys and the files."""
+    place, _ = restored_once
+    name = f"bare_{tmp_path.name}"
+    connection = await asyncpg.connect(place.settings.database_url)
     try:
-        settings = dataclasses.replace(
-            beginning,
-            database_url=postgres.url,
-            runtime_directory=directory / "run",
-            secrets_directory=directory / "secrets",
-        )
-        yield Place(settings, postgres, kept)
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
     finally:
-        postgres.stop()
-
-
-@asynccontextmanager
-async def city(place: Place, *towns: Town) -> AsyncIterator[Callable[[str], Town]]:
-    """The city runs on what is in place; `towns` reach it again. Yields what makes the town of a new citizen."""
-    async with AsyncExitStack() as stack:
-        port = urlsplit(place.settings.public_url).port or 0
-        running = await stack.enter_async_context(system(place.settings, port=port))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.url, timeout=15))
-        around = running.sandboxes
-        for town in towns:
-            town.http, town.providers_url, town.channel_url = http, around.providers_url, around.channel_url
-
-        def of(name: str) -> Town:
-            accounts = running.accounts
-            addresses = (around.providers_url, around.channel_url)
-            return Town(http, running.manifest, accounts.staff, accounts.clients, *addresses, invent_person(name))
-
-        yield of
+        await connection.close()
+    url = urlsplit(place.settings.database_url)._replace(path=f"/{name}").geturl()
+    await asyncio.to_thread(restore_database, url, place.kept / "backup" / "database.dump")
+    for folder in ("run", "secrets"):
+        shutil.copytree(place.settings.runtime_directory.with_name(folder), tmp_path / folder)
+    settings = dataclasses.replace(
+        place.settings,
+        database_url=url,
+        runtime_directory=tmp_path / "run",
+        secrets_directory=tmp_path / "secrets",
+    )
+    return Place(settings, place.postgres, place.kept)
 
 
 async def live(place: Place) -> tuple[Town, Town]:
-    """Two citizens register, one applies with a document; a backup; the other is erased; tombstones are put by."""
+    """Two citizens register, one applies with a document; a backup; the other is erased; data keys are put by again."""
     async with city(place) as of:
         stays, erased = of("测试甲"), of("测试乙")
         for step in account_steps.STEPS[:3]:
@@ -206,10 +135,12 @@ async def live(place: Place) -> tuple[Town, Town]:
             await step.play(stays)
         await until_signed(place)
         await asyncio.to_thread(place.follow, "backup")
+        await asyncio.to_thread(place.follow, "data keys")
+        shutil.copy(place.kept / "data-keys" / "data-keys.dump", place.kept / "data-keys.older")
         await erased.ask(erased.citizen, "RequestErasure", {"input": {"confirm": True}})
         assert await codes_of(erased, "Me") == ["NOT_FOUND"]
         await until_signed(place)
-        await asyncio.to_thread(place.follow, "tombstones")
+        await asyncio.to_thread(place.follow, "data keys")
     return stays, erased
 
 
@@ -222,35 +153,6 @@ async def codes_of(
         assert not any((answer.get("data") or {}).values()), answer
         assert town.person.name not in str(answer)
     return [error["extensions"]["code"] for error in answer.get("errors", ())]
-
-
-async def until_signed(place: Place) -> int:
-    """Wait until a published checkpoint covers all that is logged; its size."""
-    connection = await asyncpg.connect(place.settings.database_url)
-    try:
-        for _ in range(100):
-            size = published(place).size
-            if size == await connection.fetchval(
-                "SELECT next FROM audit.head WHERE NOT EXISTS (SELECT FROM audit.pending)"
-            ):
-                return size
-            await asyncio.sleep(0.05)
-    finally:
-        await connection.close()
-    raise AssertionError("the log was not signed within five seconds")
-
-
-def note(place: Place) -> str:
-    """The checkpoint that was published last."""
-    return "".join(path.read_text() for path in (place.settings.runtime_directory / "log").glob("*.checkpoint"))
-
-
-def published(place: Place) -> Checkpoint:
-    """What it says."""
-    keys = VerifyKeys.load(place.settings.secrets_directory, "log")
-    return (
-        open_checkpoint(note(place), keys, origin=place.settings.log_origin) if note(place) else Checkpoint("", -1, b"")
-    )
 
 
 async def test_a_city_is_restored_from_its_backup_and_goes_on(
@@ -285,16 +187,9 @@ async def test_a_city_is_restored_from_its_backup_and_goes_on(
         assert report["sound"] is True
 
 
-async def test_an_erasure_made_after_the_backup_is_undone_by_it_until_the_tombstones_are_replayed(
-    past: Past, restored: Place
-) -> None:
+async def test_an_erasure_made_after_the_backup_holds_by_the_newest_data_keys(past: Past, restored: Place) -> None:
     citizen = past.erased
     async with city(restored, citizen, past.stays):
-        # What a restore does today if nobody replays: the page says so.
-        assert (await citizen.ask(citizen.citizen, "Me"))["me"]["name"] == citizen.person.name
-
-        await asyncio.to_thread(restored.follow, "replay")
-
         assert await codes_of(citizen, "Me") == ["NOT_FOUND"]
         assert (await past.stays.ask(past.stays.citizen, "Me"))["me"]["name"] == past.stays.person.name
     connection = await asyncpg.connect(restored.settings.database_url)
@@ -307,6 +202,37 @@ async def test_an_erasure_made_after_the_backup_is_undone_by_it_until_the_tombst
     # They never applied and never paid: no class of theirs is held but the log's.
     assert [row["data_class"] for row in destroyed] == ["health", "identity", "payments", "permits"]
     assert {(row["reason"], row["wrapped"]) for row in destroyed} == {("erasure", None)}
+
+
+async def test_older_data_keys_bring_back_who_was_erased_since(past: Past, restored_without_data_keys: Place) -> None:
+    place, citizen = restored_without_data_keys, past.erased
+    await asyncio.to_thread(restore_database, place.settings.database_url, place.kept / "data-keys.older")
+
+    async with city(place, citizen):
+        assert (await citizen.ask(citizen.citizen, "Me"))["me"]["name"] == citizen.person.name
+
+
+async def test_the_backup_of_the_database_holds_no_data_key_and_opens_nothing_with_all_key_files(
+    past: Past, restored_without_data_keys: Place
+) -> None:
+    place, other = restored_without_data_keys, past.place
+    held = await take_dump(place.settings.database_url)
+    assert held.wrapped == ()
+    assert len(held.boxes) > 10, "what is sealed is all there"
+
+    database = Database(place.settings.database_url, pool_size=1)
+    keys = DataKeys(LocalKeyProvider(other.kept / "keys", DataClass))
+    try:
+        async with database.reading() as session:
+            wanted = {item: {box.citizen_id for box in held.boxes} for item in DataClass}
+            found = await keys.load_classes(session, wanted=wanted, now=SystemClock().now())
+    finally:
+        await database.close()
+    assert found == {item: {} for item in DataClass}
+
+    # The dump of data keys holds them, and nothing that is sealed.
+    tables = await asyncio.to_thread(tables_in, other.kept / "data-keys" / "data-keys.dump")
+    assert tables == {"keys.data_key", "keys.holder", "keys.retired"}
 
 
 async def test_without_the_keys_or_under_new_ones_nothing_starts(past: Past, restored: Place) -> None:

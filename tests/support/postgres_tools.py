@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +27,15 @@ def restore_database(url: str, *files: Path) -> None:
         _run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={url}", str(file))
 
 
-def _run(program: str, *arguments: str) -> None:
+def tables_in(file: Path) -> set[str]:
+    """Of which tables a dump holds rows."""
+    return {
+        f"{schema}.{table}"
+        for schema, table in re.findall(r"TABLE DATA (\S+) (\S+)", _run("pg_restore", "--list", str(file)))
+    }
+
+
+def _run(program: str, *arguments: str) -> str:
     done = subprocess.run([postgres_programs() / program, *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    return done.stdout
