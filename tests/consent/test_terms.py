@@ -59,17 +59,19 @@ async def test_a_one_time_consent_read_a_hundred_ways_at_once_opens_once(town: T
 
     answers = await asyncio.gather(*(ask_adult(town, actor.id) for _ in range(READERS)))
 
-    assert answers.count(True) == 1
     assert set(answers) <= {True, "CONSENT_REQUIRED", "SERVICE_UNAVAILABLE"}
+    # On a machine so slow that somebody had no answer, it may be the one that counted: lost, and given to no other.
+    assert answers.count(True) == 1 or ("SERVICE_UNAVAILABLE" in answers and True not in answers)
     opened = [entry for entry in await town.entries() if entry.kind is EntryKind.USE]
-    assert len(opened) == 1
+    assert len(opened) == answers.count(True)
     # The log does not say of the others that they were given anything.
     given_to = [
         entry
         for entry in await town.entries()
         if entry.kind is EntryKind.READ and dict(entry.coordinates).get("Citizen.isAdult") == "DERIVED"
     ]
-    assert len(given_to) == 1
+    assert answers.count(True) <= len(given_to) <= 1
+    assert await town.value("SELECT count(*) FROM consent.reading") == 1
     assert await ask_adult(town, actor.id) == "CONSENT_REQUIRED"
 
 
