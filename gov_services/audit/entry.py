@@ -151,7 +151,7 @@ class Entry:
         except (UnicodeEncodeError, TypeError) as unwritable:
             raise EntryMalformed("the entry has no canonical text") from unwritable
         # NUL is written as this escape; a backslash that was meant is doubled and thus not mistaken for it.
-        if b"\\u0000" in body.replace(b"\\\\", b""):
+        if b"\\u0000" in body and b"\\u0000" in body.replace(b"\\\\", b""):
             raise EntryMalformed("PostgreSQL text holds no NUL")
         if len(body) > BODY_LIMIT_BYTES:
             raise EntryMalformed(f"an entry is at most {BODY_LIMIT_BYTES} bytes")

@@ -32,7 +32,7 @@ APPEND_TIMEOUT_S = 2.0
 BATCH_LIMIT = 1000
 LANES = 2
 """Batches that are on their way at once. One is written while the next is made up: more would wait for one lock."""
-SHARED_FROM = 12
+SHARED_FROM = 48
 """Callers from whom on two lanes share what waits."""
 NOTES_LIMIT = 20_000
 """Use entries that may wait; beyond it nothing is opened any more, so that none need be dropped."""

@@ -56,8 +56,8 @@ _BYTES = ARRAY(BYTEA)
 _IDS = ARRAY(Uuid(as_uuid=True))
 """One parameter, however many there are."""
 _OPEN_WRITER = "SELECT audit.open_writer($1, $2, $3, $4)"
-_APPEND = "SELECT first, lag_s FROM audit.append($1, $2, $3, $4, $5, $6, $7, $8)"
-_APPEND_AGAIN = "SELECT entry_id, entry_seq, same, lag_s FROM audit.append_again($1, $2, $3, $4, $5, $6, $7)"
+_APPEND = "SELECT first, lag_s FROM audit.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_APPEND_AGAIN = "SELECT entry_id, entry_seq, same, lag_s FROM audit.append_again($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
 async def open_writer(connection: asyncpg.Connection, writer: Writer) -> None:
@@ -87,7 +87,8 @@ def _handed(writer: Writer, batch: Batch, entries: Sequence[Unnumbered]) -> tupl
     ids = [entry.entry_id for entry in entries]
     salts = [entry.salt for entry in entries]
     bodies = [entry.body for entry in entries]
-    return (writer.writer_id, batch.number, ids, salts, bodies, batch.items, batch.signature)
+    commitments = [entry.commitment for entry in entries]
+    return (writer.writer_id, batch.number, ids, salts, bodies, commitments, batch.items, batch.signature)
 
 
 async def place_pending(session: Session, entry: Unnumbered, *, writer_id: UUID, voucher: bytes) -> None:

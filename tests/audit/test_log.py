@@ -23,7 +23,7 @@ pytestmark = pytest.mark.untraced
 RoomDatabase = Callable[[str], Database]
 MakeEntry = Callable[..., Entry]
 MakeLog = Callable[..., AuditLog]
-APPEND = "audit.append(uuid, bigint, uuid[], bytea[], bytea[], bytea, bytea, boolean)"
+APPEND = "audit.append(uuid, bigint, uuid[], bytea[], bytea[], bytea[], bytea, bytea, boolean)"
 
 
 async def stored(database: Database) -> list[tuple[int, Entry]]:

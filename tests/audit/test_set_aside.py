@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -113,6 +114,41 @@ async def test_text_that_is_no_entry_is_described_as_its_writer_s_and_named(
         report = await verify_log(session, trust)
     assert before == after == [("permits", "read", "allowed"), ("permits", "malformed", "refused")]
     assert {one.where for one in report.findings} == {"entry 1"}
+
+
+async def test_text_that_its_writer_did_not_commit_to_is_described_as_malformed_and_named(
+    permits_log: AuditLog,
+    describer: Describer,
+    room_database: RoomDatabase,
+    make_entry: MakeEntry,
+    trust: Trust,
+) -> None:
+    entry = make_entry()
+    one = Unnumbered(entry.id, bytes(32), entry.canonical(), commitment(entry.canonical(), b"\x01" * 32))
+    other = saying(make_entry(), at="infinity")  # so that each is described by itself
+    other.commitment = commitment(other.body, other.salt)
+    appender = permits_log._lanes[0].appender
+    for batch in ([one], [one, other]):
+        items = pack_items(ItemKind.APPENDED, [(batch[-1].entry_id, batch[-1].commitment)])
+        await appender.append(batch[-1:], items)
+        async with room_database("privacy").reading() as session:
+            kinds = (await session.execute(text("SELECT kind FROM audit.described"))).scalars().all()
+        assert set(kinds) == {"malformed"}
+    await describer.run_once()
+    async with room_database("privacy").reading() as session:
+        report = await verify_log(session, trust)
+    told = {(finding.where, "commits to" in finding.detail) for finding in report.findings}
+    assert ("entry 0", True) in told
+    assert {where for where, _ in told} == {"entry 0", "entry 1"}
+
+
+async def test_a_commitment_of_another_length_is_refused(permits_log: AuditLog, make_entry: MakeEntry) -> None:
+    short = saying(make_entry())
+    short.commitment = bytes(31)
+    appender = permits_log._lanes[0].appender
+    with pytest.raises(asyncpg.CheckViolationError):
+        await appender.append([short], bytes([ItemKind.APPENDED]) + short.entry_id.bytes + bytes(32))
+    assert await permits_log.append([make_entry()])
 
 
 async def test_a_waiting_entry_that_no_table_takes_is_set_aside_and_the_others_get_their_numbers(
