@@ -125,7 +125,9 @@ def create_audit(settings: Settings, *, clock: Clock | None = None) -> Audit:
     http = AsyncClient()
     objects = open_store(settings.log_store, settings.runtime_directory / "log" / "tree")
     policy = _policy(settings.log_witnesses)
-    publisher = Publisher(database, objects, http, clock, keys=keys, origin=origin, policy=policy)
+    publisher = Publisher(
+        database, objects, http, clock, keys=keys, origin=origin, policy=policy, cadence_s=settings.log_publish_s
+    )
     integrator = Integrator(
         database,
         key,

@@ -2,6 +2,8 @@
 
 Tiles first and the checkpoint last, so that whoever reads it finds what it is over. What has been published is where it
 lies: a process that is started anew, or a database that was restored, is held against it (`known_elsewhere`).
+
+The public sees the log grow at fixed times alone, so that nobody reads off it that somebody was looked up just now.
 """
 
 from __future__ import annotations
@@ -76,7 +78,10 @@ class Publisher:
         keys: VerifyKeys,
         origin: str,
         policy: WitnessPolicy,
+        cadence_s: int = 1,
     ) -> None:
+        """What is signed comes out at multiples of `cadence_s` seconds of the clock, however much or little that is."""
+        self._cadence_s = cadence_s
         self._database = database
         self._objects = objects
         self._http = http
@@ -91,12 +96,13 @@ class Publisher:
         """How many entries are out, and how many have their tiles: of a long log, some before the checkpoint can be."""
         self._contradiction: str | None = None
         self._asked = False
+        self._out_at = self._moment()
 
     async def run(self, stop: asyncio.Event, *, interval_s: float = INTERVAL_S) -> None:
         """Run once every `interval_s` until `stop`. What goes wrong is told and tried again."""
         while not stop.is_set():
             try:
-                await self.run_once()
+                await self.run_once(bring_out=self._moment() != self._out_at)
             except (LogInconsistent, CheckpointRefused) as broken:
                 _log.critical("log not published", error=str(broken))
             except (Unavailable, SQLAlchemyError, StoreFailed, OSError) as away:
@@ -106,8 +112,12 @@ class Publisher:
             except TimeoutError:
                 continue
 
-    async def run_once(self) -> Published | None:
-        """Bring the newest checkpoint out; what is out then, if anything. Raises LogInconsistent, CheckpointRefused."""
+    async def run_once(self, *, bring_out: bool = True) -> Published | None:
+        """Bring the newest checkpoint out; what is out then, if anything. Raises LogInconsistent, CheckpointRefused.
+
+        Where it is not to come out yet, the witnesses see it all the same. The first of all comes out at once.
+        """
+        moment = self._moment()
         async with self._database.writing() as session, asyncio.timeout(RUN_TIMEOUT_S):
             # One process at a time, or a slower one would put an older checkpoint over a newer.
             if not await store.take_publishing(session):
@@ -116,18 +126,27 @@ class Publisher:
             out = await self.newest()
             row = await store.newest_checkpoint(session)
             if row is None or (out is not None and row.size <= out.checkpoint.size):
+                if bring_out:  # what comes a moment later waits for the next time like all else
+                    self._out_at = moment
                 return out
             checkpoint = open_checkpoint(row.note, self._keys, origin=self._origin)
             lines = await self._cosignatures(row.note, checkpoint)
             if not self._policy.is_met(lines):
                 _log.error("too few witnesses", size=checkpoint.size, cosigned=sorted(lines))
                 return out
+            if out is not None and not bring_out:
+                return out
             note = row.note + "".join(signature_line(one) for one in lines.values())
             await self._lay_down(out.checkpoint.size if out else 0, checkpoint.size)
             await self._objects.put_async(CHECKPOINT_PATH, note.encode())
             self._out = checkpoint.size
             self._newest = Published(note, checkpoint)
+            self._out_at = moment
             return self._newest
+
+    def _moment(self) -> int:
+        """Which of the times at which something may come out was the last, counted from 1970 on."""
+        return int(self._clock.now().timestamp()) // self._cadence_s
 
     async def newest(self) -> Published | None:
         """What is out. Raises CheckpointRefused for what is no checkpoint of this log."""

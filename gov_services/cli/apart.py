@@ -71,6 +71,7 @@ def lay_out(settings: Settings) -> dict[str, DeployableProcess]:
         "GOV_PUBLIC_URL": settings.public_url,
         "GOV_GRAPH_DIR": str(settings.graph_directory),
         "GOV_LOG_ORIGIN": settings.log_origin,
+        "GOV_LOG_PUBLISH_SECONDS": str(settings.log_publish_s),
         "GOV_TRUSTED_PROXIES": "127.0.0.1",
         "GOV_LOG_LEVEL": settings.log_level,
     }

@@ -19,6 +19,7 @@ ROLE_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII)
 METRICS_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}")
 KEY_PROVIDERS = ("file", "pkcs11", "vault")
 PLAIN_NAME = re.compile(r"[a-z][a-z0-9-]{0,24}", re.ASCII)
+DAY_S = 86_400
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -151,6 +152,12 @@ class Settings:
         "File that names the log's witnesses and how many must cosign before anything is published; empty: none",
         "",
     )
+    log_publish_s: int = setting(
+        "GOV_LOG_PUBLISH_SECONDS",
+        "How often what is signed is published: at multiples of so many seconds, and only then. The rarer, the less "
+        "the public log tells of when somebody was looked up",
+        1,
+    )
     log_level: str = setting("GOV_LOG_LEVEL", "debug, info, warning or error", "info")
 
     @property
@@ -245,6 +252,8 @@ def _problems(settings: Settings) -> list[str]:
         found.append(f"GOV_METRICS_ADDRESS is {settings.metrics_address!r}; it is like `127.0.0.1:9464`")
     if not 0 <= settings.traces_ratio <= 1:
         found.append(f"GOV_TRACES_RATIO is {settings.traces_ratio}; it is a number from 0 to 1")
+    if not 1 <= settings.log_publish_s <= DAY_S:
+        found.append(f"GOV_LOG_PUBLISH_SECONDS is {str(settings.log_publish_s)!r}; it is a whole number, 1 to {DAY_S}")
     if settings.log_level.lower() not in LOG_LEVELS:
         found.append(f"GOV_LOG_LEVEL is {settings.log_level!r}; it is debug, info, warning or error")
     return found

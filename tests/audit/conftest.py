@@ -150,8 +150,8 @@ async def make_publisher(
     async with httpx.AsyncClient() as nobody:
 
         def made(policy: WitnessPolicy = NOBODY_ASKED, http: httpx.AsyncClient = nobody, **more: Any) -> Publisher:
-            clock = more.get("clock", FrozenClock(NOW))
-            return Publisher(room_database("audit"), objects, http, clock, keys=log_keys, origin=ORIGIN, policy=policy)
+            more.setdefault("clock", FrozenClock(NOW))
+            return Publisher(room_database("audit"), objects, http, keys=log_keys, origin=ORIGIN, policy=policy, **more)
 
         yield made
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from httpx import ASGITransport
+from bodies import Bodies
 from obstore.store import LocalStore
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -17,7 +16,7 @@ from tile_client import LogBroken, TileClient
 
 from gov_services.audit import publish, store
 from gov_services.audit.checkpoint import verifier_key
-from gov_services.audit.cosignature import Ed25519Cosigner, cosigned_at
+from gov_services.audit.cosignature import cosigned_at
 from gov_services.audit.entry import Entry
 from gov_services.audit.findings import Fault
 from gov_services.audit.integrate import Integrator, LogInconsistent
@@ -25,8 +24,6 @@ from gov_services.audit.log import AuditLog
 from gov_services.audit.note import NoteKey, divide
 from gov_services.audit.publish import Published, Publisher
 from gov_services.audit.verify import Report, Trust, verify_log
-from gov_services.audit.witness import Witness, create_witness_app, logs_of
-from gov_services.audit.witnesses import WitnessPolicy
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.clock import FrozenClock
 from gov_services.kit.database import Database
@@ -38,30 +35,6 @@ NOW = dt.datetime(2026, 3, 2, 9, 30, 15, 123456, tzinfo=dt.UTC)
 MakeEntry = Callable[..., Entry]
 MakePublisher = Callable[..., Publisher]
 RoomDatabase = Callable[[str], Database]
-
-
-class Bodies:
-    """Two witnesses of two bodies, who answer or do not."""
-
-    def __init__(self, folder: Path, log: NoteKey, clock: FrozenClock) -> None:
-        self.cosigners = [Ed25519Cosigner(f"w{number}.example", Ed25519PrivateKey.generate()) for number in (1, 2)]
-        self.witnesses = [
-            Witness([cosigner], logs_of([log]), folder / cosigner.name, clock) for cosigner in self.cosigners
-        ]
-        self.away: set[str] = set()
-        self._apps = {
-            cosigner.name: ASGITransport(create_witness_app(witness))  # type: ignore[arg-type]
-            for cosigner, witness in zip(self.cosigners, self.witnesses, strict=True)
-        }
-
-    def policy(self, wanted: str) -> WitnessPolicy:
-        lines = [f"witness {one.name} {one.key} http://{one.name}/" for one in self.cosigners]
-        return WitnessPolicy.parse("\n".join([*lines, f"group G {wanted} w1.example w2.example", "quorum G"]))
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host in self.away:
-            raise httpx.ConnectError("nobody listens there")
-        return await self._apps[request.url.host].handle_async_request(request)
 
 
 @pytest.fixture
