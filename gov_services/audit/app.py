@@ -1,14 +1,14 @@
 """The composition root of audit: integrator and mapper as background tasks, the log's public face. It serves no entry.
 
 `/log/checkpoint`, `/log/key` and `/log/tile/…` follow C2SP tlog-tiles with `/log` as prefix; an entry, there, is the
-32-byte commitment.
+32-byte commitment. `/log/key/ml-dsa-44` is the key of the log's second signature, if it has one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +25,8 @@ from gov_services.audit.integrate import Integrator
 from gov_services.audit.listing import ROOM
 from gov_services.audit.log import LAG_LIMIT_S, AuditLog
 from gov_services.audit.map_subjects import Mapper
+from gov_services.audit.note import NoteKey
+from gov_services.audit.own_cosignature import own_cosigner, own_keys
 from gov_services.audit.publish import CHECKPOINT_PATH, Publisher, open_store
 from gov_services.audit.tiles import NoSuchTile, Place
 from gov_services.audit.witnesses import NOBODY_ASKED, PolicyRefused, WitnessPolicy
@@ -126,7 +128,15 @@ def create_audit(settings: Settings, *, clock: Clock | None = None) -> Audit:
     objects = open_store(settings.log_store, settings.runtime_directory / "log" / "tree")
     policy = _policy(settings.log_witnesses)
     publisher = Publisher(
-        database, objects, http, clock, keys=keys, origin=origin, policy=policy, cadence_s=settings.log_publish_s
+        database,
+        objects,
+        http,
+        clock,
+        keys=keys,
+        origin=origin,
+        policy=policy,
+        cadence_s=settings.log_publish_s,
+        own=own_cosigner(settings.secrets_directory, origin),
     )
     integrator = Integrator(
         database,
@@ -139,7 +149,7 @@ def create_audit(settings: Settings, *, clock: Clock | None = None) -> Audit:
     )
     log = AuditLog(database.engine, room=ROOM, key=SigningKey.load(settings.secrets_directory, f"writer-{ROOM}"))
     mapper = Mapper(database, log, clock)
-    router = create_router(objects, keys, origin=origin)
+    router = create_router(objects, keys, origin=origin, own=own_keys(settings.secrets_directory, origin))
     return Audit(database, integrator, Describer(database), publisher, mapper, log, http, router)
 
 
@@ -174,7 +184,7 @@ def create_app(settings: Settings) -> Litestar:
     )
 
 
-def create_router(objects: ObjectStore, keys: VerifyKeys, *, origin: str) -> Router:
+def create_router(objects: ObjectStore, keys: VerifyKeys, *, origin: str, own: Sequence[NoteKey] = ()) -> Router:
     """The public routes: what has been published, as it lies. Commitments, hashes and signatures; no entry."""
 
     @get("/checkpoint", media_type=MediaType.TEXT)
@@ -186,6 +196,12 @@ def create_router(objects: ObjectStore, keys: VerifyKeys, *, origin: str) -> Rou
         lines = [verifier_key(origin, public) for _, public in sorted(keys.public_keys().items())]
         return Response("".join(f"{line}\n" for line in lines), headers=_BRIEFLY)
 
+    @get("/key/ml-dsa-44", media_type=MediaType.TEXT)
+    async def quantum_safe_key() -> Response[str]:
+        if not own:
+            raise NotFound
+        return Response("".join(f"{one}\n" for one in own), headers=_BRIEFLY)
+
     @get("/tile/{place:path}", media_type="application/octet-stream")
     async def tile(place: FromPath[str]) -> Response[bytes]:
         try:
@@ -194,7 +210,9 @@ def create_router(objects: ObjectStore, keys: VerifyKeys, *, origin: str) -> Rou
             raise NotFound from none
         return Response(await _get(objects, f"tile/{wanted.path}"), headers=_FOREVER)
 
-    return Router("/log", route_handlers=[checkpoint, key, tile], exception_handlers={ServiceError: _refuse})
+    return Router(
+        "/log", route_handlers=[checkpoint, key, quantum_safe_key, tile], exception_handlers={ServiceError: _refuse}
+    )
 
 
 async def _get(objects: ObjectStore, path: str) -> bytes:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gov_services.audit import store
 from gov_services.audit.checkpoint import Checkpoint, CheckpointRefused, open_checkpoint
-from gov_services.audit.cosignature import CosignatureRefused, cosigned_at
+from gov_services.audit.cosignature import CosignatureRefused, Cosigner, cosigned_at
 from gov_services.audit.integrate import LogInconsistent
 from gov_services.audit.merkle import consistency_ranges, hashes_of, subtrees
 from gov_services.audit.note import NoteRefused, Signature, signature_line, signature_lines
@@ -79,8 +79,13 @@ class Publisher:
         origin: str,
         policy: WitnessPolicy,
         cadence_s: int = 1,
+        own: Cosigner | None = None,
     ) -> None:
-        """What is signed comes out at multiples of `cadence_s` seconds of the clock, however much or little that is."""
+        """What is signed comes out at multiples of `cadence_s` seconds of the clock, however much or little that is.
+
+        `own` signs what comes out under the log's name once more: see own_cosignature.
+        """
+        self._own = own
         self._cadence_s = cadence_s
         self._database = database
         self._objects = objects
@@ -136,7 +141,8 @@ class Publisher:
                 return out
             if out is not None and not bring_out:
                 return out
-            note = row.note + "".join(signature_line(one) for one in lines.values())
+            own = [self._own.cosign(checkpoint, self._clock.now())] if self._own else []
+            note = row.note + "".join(signature_line(one) for one in (*own, *lines.values()))
             await self._lay_down(out.checkpoint.size if out else 0, checkpoint.size)
             await self._objects.put_async(CHECKPOINT_PATH, note.encode())
             self._out = checkpoint.size

@@ -19,6 +19,8 @@ from gov_services.audit.entry import Entry, EntryMalformed, commitment, coordina
 from gov_services.audit.findings import Fault, Finding, lines_of
 from gov_services.audit.merkle import Node, extend, leaf_hash, root_of_peaks
 from gov_services.audit.models import DescriptionRow, EntryRow
+from gov_services.audit.note import NoteKey
+from gov_services.audit.own_cosignature import own_keys
 from gov_services.audit.verify_chains import Chains
 from gov_services.audit.verify_map import MapWalk
 from gov_services.audit.verify_published import verify_published
@@ -55,12 +57,14 @@ class Trust:
     log: VerifyKeys
     writers: Mapping[str, VerifyKeys]
     """By room."""
+    own: tuple[NoteKey, ...] = ()
+    """The log's keys by ML-DSA-44, if it has any."""
 
     @classmethod
     def load(cls, secrets: Path, origin: str) -> Trust:
         """From key files. Raises KeyRefused."""
         writers = {room: VerifyKeys.load(secrets, f"writer-{room}") for room in WRITERS}
-        return cls(origin, VerifyKeys.load(secrets, "log"), writers)
+        return cls(origin, VerifyKeys.load(secrets, "log"), writers, own_keys(secrets, origin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,9 @@ async def verify_log(
     Raises nothing for a broken log: the report names what is broken.
     """
     # In this order, so that what is written meanwhile only makes the later ones larger.
-    tree = await verify_published(session, objects, trust.log, origin=trust.origin) if objects else None
+    tree = None
+    if objects:
+        tree = await verify_published(session, objects, trust.log, origin=trust.origin, own=trust.own)
     if tree is not None:
         published = [*published, tree.note]
     subjects = await MapWalk.begin(session)

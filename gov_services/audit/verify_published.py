@@ -5,6 +5,7 @@ A folder that lost some is written anew by moving it away: whoever publishes beg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from obstore.store import ObjectStore
@@ -12,6 +13,8 @@ from obstore.store import ObjectStore
 from gov_services.audit.checkpoint import CheckpointRefused, open_checkpoint
 from gov_services.audit.findings import Fault, Finding
 from gov_services.audit.integrate import LogInconsistent
+from gov_services.audit.note import NoteKey
+from gov_services.audit.own_cosignature import require_own
 from gov_services.audit.publish import CHECKPOINT_PATH, tile_data
 from gov_services.audit.tiles import tiles_between
 from gov_services.crypto.signing import VerifyKeys
@@ -28,19 +31,23 @@ class PublishedTree:
 
 
 async def verify_published(
-    session: ReadSession, objects: ObjectStore, keys: VerifyKeys, *, origin: str
+    session: ReadSession, objects: ObjectStore, keys: VerifyKeys, *, origin: str, own: Sequence[NoteKey] = ()
 ) -> PublishedTree | None:
-    """Compare every tile of the published checkpoint; None where nothing has been published. Raises StoreFailed."""
+    """Compare every tile of the published checkpoint; None where nothing has been published. Raises StoreFailed.
+
+    `own` are the log's keys by ML-DSA-44: where there is one, one has signed it.
+    """
     note = await _get(objects, CHECKPOINT_PATH)
     if note is None:
         return None
     text = note.decode(errors="replace")
     try:
-        size = open_checkpoint(text, keys, origin=origin).size
+        checkpoint = open_checkpoint(text, keys, origin=origin)
+        require_own(text, checkpoint, own)
     except CheckpointRefused as refused:
         return PublishedTree(0, text, (Finding(11, Fault.CHECKPOINT_FORGED, "published checkpoint", str(refused)),))
     findings, tiles = [], 0
-    for place in tiles_between(0, size):
+    for place in tiles_between(0, checkpoint.size):
         tiles += 1
         found = await _get(objects, f"tile/{place.path}")
         try:

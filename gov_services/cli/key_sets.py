@@ -70,13 +70,13 @@ KEY_SETS: Mapping[str, tuple[str, ...]] = {
         "signing/bundle/*.pem",
         "signing/consent-receipt/*",
         f"{WEBHOOKS}/*.key",
-        "signing/log/*.pub",
+        "signing/log/*.pub|signing/log-ml-dsa-44/*.pub",
         "signing/writer-*/*.pub",
         "signing/writer-privacy/*.pem",
         "db/privacy",
     ),
     # It writes which roots the map of subjects had.
-    "log": ("signing/log/*", "signing/writer-audit/*.pem", "db/audit"),
+    "log": ("signing/log/*|signing/log-ml-dsa-44/*", "signing/writer-audit/*.pem", "db/audit"),
     "worker": ("signing/worker/*.pem", "db/worker"),
     "migration": ("db/*", *_MANIFEST, "signing/bundle/*", "signing/writer-privacy/*.pem"),
     # Nothing that serves: two people, each on a machine of their own.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.hashes import SM3
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -41,6 +42,8 @@ SIGNING_NAMES = (
     *(f"writer-{room}" for room in WRITERS),
 )
 
+QUANTUM_SAFE_NAMES = ("log-ml-dsa-44",)
+"""By ML-DSA-44 (FIPS 204), beside another's signature: made only where somebody asks for it."""
 ROOTS = ("blind-index", "one-time-code", "refresh-token", "webhook")
 """Keys from which others are derived; no two uses share one."""
 
@@ -256,9 +259,8 @@ def _sm4(kek: bytes) -> bytes:
 def init_keys(directory: Path, *, sm: bool = False, keks: bool = True) -> list[str]:
     """Make every key and password of an installation that is not there yet; the names of those made. Never overwrites.
 
-    Key-encryption keys (epoch 0001), the roots, a signing key of each name, a database password a room. With `sm` the
-    key-encryption keys and the root of the blind indexes serve by SM4 and SM3; without `keks` something else than
-    files holds the former.
+    With `sm` key-encryption keys and the root of the blind indexes serve by SM4 and SM3; without `keks` something else
+    than files holds the former.
     """
     made: list[str] = []
     _make_directory(directory)
@@ -307,15 +309,13 @@ def destroy_file(path: Path) -> None:
 def add_signing_key(directory: Path, name: str) -> str:
     """Make a signing key of that name beside those there are; the newest signs, all verify. Returns its id.
 
-    `name` is one of SIGNING_NAMES. Raises KeyRefused.
-
-    The file's name begins with its place in the order, so that the newest is found without asking the file system's
-    clock; the id ends with eight digits of the public key's hash.
+    Raises KeyRefused. The file's name begins with its place in the order, so that the newest is found without asking
+    the file system's clock; the id ends with eight digits of the public key's hash.
     """
-    if name not in SIGNING_NAMES:
-        raise KeyRefused(f"{name!r} is the name of no signing key; they are {', '.join(SIGNING_NAMES)}")
-    folder = directory / "signing" / name
-    key = Ed25519PrivateKey.generate()
+    if name not in (names := (*SIGNING_NAMES, *QUANTUM_SAFE_NAMES)):
+        raise KeyRefused(f"{name!r} is the name of no signing key; they are {', '.join(names)}")
+    folder, quantum_safe = directory / "signing" / name, name in QUANTUM_SAFE_NAMES
+    key = MLDSA44PrivateKey.generate() if quantum_safe else Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     # One more than the highest there ever was: an old private key may be gone while its public half still verifies.
     highest = max((_place_of(path) for path in folder.glob("*.p*")), default=0)

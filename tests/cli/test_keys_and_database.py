@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gov_services.crypto.keys import DATABASE_ROOMS, ROOTS, SIGNING_NAMES, DataClass
+from gov_services.crypto.keys import DATABASE_ROOMS, QUANTUM_SAFE_NAMES, ROOTS, SIGNING_NAMES, DataClass
 from gov_services.crypto.signing import SigningKey, VerifyKeys
 from gov_services.kit.settings import Settings
 
@@ -96,7 +96,10 @@ def test_a_signing_key_that_nobody_uses_is_not_made_and_the_names_are_told(
 ) -> None:
     refused = alone("keys", "add", name)
 
-    assert refused.complaint == f"{name!r} is the name of no signing key; they are {', '.join(SIGNING_NAMES)}"
+    assert (
+        refused.complaint
+        == f"{name!r} is the name of no signing key; they are {', '.join((*SIGNING_NAMES, *QUANTUM_SAFE_NAMES))}"
+    )
     assert refused.out == ""
     assert list(tmp_path.iterdir()) == []
 
