@@ -9,10 +9,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from gov_services.cli import key_calendar, key_upkeep
+from gov_services.cli import index_upkeep, key_calendar, key_upkeep
 from gov_services.cli.failing import fail, failing_in_one_line
 from gov_services.cli.key_making import make_missing, operator_keys
 from gov_services.cli.key_sets import KEY_SETS, export_keys, place_keys
+from gov_services.crypto import blind_index
 from gov_services.crypto.keys import DataClass, add_signing_key
 from gov_services.kit.clock import SystemClock
 from gov_services.kit.settings import Settings, load_settings
@@ -61,7 +62,10 @@ def keys_place(directory: Path) -> None:
 @click.argument("name")
 @click.option("--sm", is_flag=True, help="A key-encryption key that wraps by SM4 and has SM4-GCM seal.")
 def keys_add(name: str, sm: bool) -> None:
-    """Add a key NAME beside the old ones: a signing key, or kek/CLASS. The newest signs or wraps, all serve."""
+    """Add a key NAME beside the old ones: a signing key, kek/CLASS, or blind-index.
+
+    The newest signs or wraps, all serve. Digests of blind indexes are made under each root in turn: none may go.
+    """
     settings = load_settings()
     kind, _, data_class = name.partition("/")
     with failing_in_one_line():
@@ -70,8 +74,10 @@ def keys_add(name: str, sm: bool) -> None:
             # The name of a key that was retired would be taken by no database again.
             above = asyncio.run(key_upkeep.highest_retired(settings, one)) if settings.database_url else 0
             click.echo(operator_keys(settings, [one]).add(one, sm=sm, above=above))
+        elif name == blind_index.NAME:
+            click.echo(blind_index.add_root(settings.secrets_directory, sm=sm))
         elif sm:
-            fail("only key-encryption keys (kek/CLASS) serve by SM4")
+            fail("only key-encryption keys (kek/CLASS) and blind-index serve by SM4 and SM3")
         else:
             click.echo(add_signing_key(settings.secrets_directory, name))
 
@@ -90,14 +96,22 @@ def keys_status(as_json: bool) -> None:
         lacks = "" if one.held or one.retired else ", NOT HELD HERE"
         counts = f"{one.keys} of {one.of} keys, {one.destroyed} destroyed{lacks}"
         click.echo(f"{one.kek_id:20} {one.provider:7} {one.suite:12} {what:8} {counts}")
+    if not (load_settings().secrets_directory / blind_index.NAME).exists():
+        return  # whoever keeps key-encryption keys need not hold these
+    with failing_in_one_line():
+        depth, standing = asyncio.run(index_upkeep.status(load_settings()))
+    roots = f"{depth} roots, digests written under {standing.layers} of them"
+    click.echo(f"{blind_index.NAME}: {roots}; {standing.followed_up} of {standing.of} are under all")
 
 
 @keys.command("rotate")
-@click.argument("data_class", metavar="[CLASS]", required=False, type=click.Choice(CLASSES))
+@click.argument("data_class", metavar="[CLASS]", required=False, type=click.Choice((*CLASSES, blind_index.NAME)))
 @click.option("--due", is_flag=True, help="Of every class: make, wrap anew, retire and destroy what is due.")
 @click.option("--json", "as_json", is_flag=True, help="Print what it came to as JSON.")
 def keys_rotate(data_class: str | None, due: bool, as_json: bool) -> None:
     """Wrap every data key of CLASS under its newest key-encryption key, while all serves. Ended, it is begun again.
+
+    With `blind-index`, digest every digest once more under a root that was added, once each process of identity has it.
 
     With --due and no CLASS, keep the calendar (GOV_KEK_EPOCH_DAYS, GOV_KEK_GRACE_DAYS): once a day, whatever it finds.
     """
@@ -107,12 +121,27 @@ def keys_rotate(data_class: str | None, due: bool, as_json: bool) -> None:
     if data_class is None:
         _keep_calendar(settings, as_json=as_json)
         return
+    if data_class == blind_index.NAME:
+        _follow_up(settings, as_json=as_json)
+        return
     with failing_in_one_line():
         done = asyncio.run(key_upkeep.rotate(settings, DataClass(data_class), clock=SystemClock(), tell=_told))
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(done)))
         return
     click.echo(f"{done.rewrapped} of {done.seen} data keys wrapped anew, all under {done.newest}")
+
+
+def _follow_up(settings: Settings, *, as_json: bool) -> None:
+    def tell(done: int, total: int) -> None:
+        click.echo(f"{done} of {total} digests followed up", err=True)
+
+    with failing_in_one_line():
+        done = asyncio.run(index_upkeep.rotate(settings, clock=SystemClock(), tell=tell))
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(done)))
+        return
+    click.echo(f"{done.followed_up} of {done.of} digests are under {done.layers} roots")
 
 
 def _keep_calendar(settings: Settings, *, as_json: bool) -> None:

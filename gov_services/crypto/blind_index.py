@@ -1,19 +1,26 @@
-"""Blind indexes: keyed digests by which a sealed value is found. Their root is no data key's, and opens nothing."""
+"""Blind indexes: keyed digests by which a sealed value is found. Their root is no data key's, and opens nothing.
+
+A root that is added makes a layer: the digest under it is that of the digest before, so that what stands in a table is
+followed up without opening anything (decision 0025). No root is ever taken away.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import secrets
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256, SM3
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from gov_services.crypto.keys import OF_SM, newest_root, read_root
+from gov_services.crypto.keys import KEY_BYTES, OF_SM, KeyRefused, read_key, roots
 
+NAME = "blind-index"
 INDEX_BYTES = 16
 Normalizer = Callable[[str], str]
 
@@ -40,28 +47,69 @@ class BlindIndex:
     By HMAC-SHA256, or by HMAC-SM3 (GB/T 15852.2) where the root key is of that kind; kept to 16 bytes either way.
     """
 
-    def __init__(self, root: bytes, *, version: int = 1, sm: bool = False) -> None:
-        self._root = root
+    def __init__(
+        self, root: bytes, *, version: int = 1, sm: bool = False, later: Sequence[tuple[bytes, bool]] = ()
+    ) -> None:
+        """`later` are the roots that were added, oldest first: key, and whether it digests by SM3."""
         self._version = version
-        self._sm = sm
+        self._roots = ((root, sm), *later)
 
     def __repr__(self) -> str:
-        return f"BlindIndex(version={self._version}{', sm=True' if self._sm else ''})"
+        sm = ", sm=True" if self._roots[-1][1] else ""
+        return f"BlindIndex(version={self._version}{sm}{f', layers={self.depth}' if self.depth > 1 else ''})"
 
     @classmethod
     def load(cls, directory: Path) -> BlindIndex:
-        """With the root key of an installation. Raises KeyRefused."""
-        sm = newest_root(directory, "blind-index").stem.endswith(OF_SM)
-        return cls(read_root(directory, "blind-index"), sm=sm)
+        """With the root keys of an installation. Raises KeyRefused, also where one between them is missing."""
+        paths = roots(directory, NAME)
+        for place, path in enumerate(paths, 1):
+            if path.name.partition(".")[0] != f"{place:04d}":
+                raise KeyRefused(f"root {place:04d} of {NAME} is missing: digests are made under each in turn")
+        first, *later = [(read_key(path), path.stem.endswith(OF_SM)) for path in paths]
+        return cls(first[0], sm=first[1], later=later)
+
+    @property
+    def depth(self) -> int:
+        """How many layers a digest can have here."""
+        return len(self._roots)
 
     def of(self, index_id: str, value: str, *, normalize: Normalizer) -> bytes:
-        """16 bytes by which `value` is found in the index `index_id`, which never changes."""
-        info = f"gov-blind-index/{self._version} {index_id}".encode()
-        key = HKDFExpand(algorithm=SM3() if self._sm else SHA256(), length=32, info=info).derive(self._root)
+        """16 bytes that stand for `value` in the index `index_id`, which never changes: the first of its layers."""
         # What a client sent may hold a lone surrogate, which UTF-8 cannot write: it names nobody, and is no defect.
         text = normalize(value).encode(errors="surrogatepass")
-        digest = hmac_sm3(key, text) if self._sm else hmac.digest(key, text, hashlib.sha256)
+        return self._digest(1, index_id, text)
+
+    def layers(self, index_id: str, first: bytes) -> tuple[bytes, ...]:
+        """The digest under each root, from `first`, which `of` gave: by one of them the value is found."""
+        found = [first]
+        for layer in range(2, self.depth + 1):
+            found.append(self._digest(layer, index_id, found[-1]))
+        return tuple(found)
+
+    def followed_up(self, index_id: str, digest: bytes, *, layers: int) -> bytes:
+        """The digest of all layers, from one of `layers`."""
+        for layer in range(layers + 1, self.depth + 1):
+            digest = self._digest(layer, index_id, digest)
+        return digest
+
+    def _digest(self, layer: int, index_id: str, text: bytes) -> bytes:
+        root, sm = self._roots[layer - 1]
+        info = f"gov-blind-index/{self._version} {f'layer {layer} ' if layer > 1 else ''}{index_id}".encode()
+        key = HKDFExpand(algorithm=SM3() if sm else SHA256(), length=32, info=info).derive(root)
+        digest = hmac_sm3(key, text) if sm else hmac.digest(key, text, hashlib.sha256)
         return digest[:INDEX_BYTES]
+
+
+def add_root(directory: Path, *, sm: bool = False) -> str:
+    """Make the next root, by which digests have one more layer once they are followed up; its name.
+
+    Raises KeyRefused.
+    """
+    place = BlindIndex.load(directory).depth + 1
+    path = directory / NAME / f"{place:04d}{OF_SM if sm else ''}.key"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{secrets.token_hex(KEY_BYTES)}\n")
+    return f"{NAME}/{path.stem}"
 
 
 def hmac_sm3(key: bytes, text: bytes) -> bytes:

@@ -174,7 +174,7 @@ class LocalKeyProvider:
                 self._keys[data_class] = {}
                 continue
             require_private_directory(folder)
-            epochs = {path.stem: _read_key(path) for path in sorted(folder.glob("*.key"), key=_place_of)}
+            epochs = {path.stem: read_key(path) for path in sorted(folder.glob("*.key"), key=_place_of)}
             if not epochs:
                 raise KeyRefused(f"there is no key-encryption key of class {data_class.value}")
             if len({_place_of(Path(epoch)) for epoch in epochs}) < len(epochs):
@@ -357,7 +357,7 @@ def require_private_directory(path: Path) -> None:
         raise KeyRefused(f"{path} can be entered by others: chmod 700")
 
 
-def _read_key(path: Path) -> bytes:
+def read_key(path: Path) -> bytes:
     return parse_hexadecimal(read_secret(path), path)
 
 
@@ -374,17 +374,17 @@ def parse_hexadecimal(text: str, path: Path) -> bytes:
 
 def read_root(directory: Path, name: str) -> bytes:
     """The newest root key called `name`, one of ROOTS, 32 bytes. Raises KeyRefused."""
-    return _read_key(newest_root(directory, name))
+    return read_key(roots(directory, name)[-1])
 
 
-def newest_root(directory: Path, name: str) -> Path:
-    """The file of the newest root key called `name`, one of ROOTS. Raises KeyRefused."""
+def roots(directory: Path, name: str) -> list[Path]:
+    """The files of the root keys called `name`, one of ROOTS, newest last; one at least. Raises KeyRefused."""
     folder = directory / name
     require_private_directory(folder)
     paths = sorted(folder.glob("*.key"), key=_place_of)
     if not paths:
         raise KeyRefused(f"there is no {name}")
-    return paths[-1]
+    return paths
 
 
 def _make_directory(path: Path) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, ForeignKey, Index, Integer, LargeBinary, Text, UniqueConstraint, Uuid
+from sqlalchemy import TIMESTAMP, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -47,12 +47,28 @@ class DirectoryRow(Base):
     """From a keyed digest of a number to its citizen."""
 
     __tablename__ = "directory"
-    __table_args__ = (Index("uq_directory_citizen_id", "citizen_id", "kind", unique=True), {"schema": "identity"})
+    __table_args__ = (
+        Index("uq_directory_citizen_id", "citizen_id", "kind", unique=True),
+        Index("ix_directory_layers", "layers"),
+        {"schema": "identity"},
+    )
 
     kind: Mapped[str] = mapped_column(Text, primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     citizen_id: Mapped[UUID] = mapped_column(_ID, ForeignKey("identity.citizen.citizen_id"))
     since: Mapped[dt.datetime] = mapped_column(_MOMENT)
+    layers: Mapped[int] = mapped_column(SmallInteger)
+    """Under how many roots the digest is: see crypto.blind_index."""
+
+
+class BlindIndexRow(Base):
+    """How many layers a digest gets that is written now: one row."""
+
+    __tablename__ = "blind_index"
+    __table_args__ = ({"schema": "identity"},)
+
+    singleton: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    layers: Mapped[int] = mapped_column(SmallInteger)
 
 
 class GuardianshipRow(Base):
@@ -76,6 +92,8 @@ class GuardianshipRow(Base):
     guardian_id: Mapped[UUID] = mapped_column(_ID)
     document: Mapped[str] = mapped_column(Text)
     document_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    layers: Mapped[int] = mapped_column(SmallInteger)
+    """Of the digest."""
     made_by: Mapped[UUID] = mapped_column(_ID)
     made_at: Mapped[dt.datetime] = mapped_column(_MOMENT)
     ended_by: Mapped[UUID | None] = mapped_column(_ID)

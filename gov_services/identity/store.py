@@ -7,11 +7,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, tuple_, update
+from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gov_services.crypto.columns import Sealed
+from gov_services.crypto.keys import KeysUnavailable
 from gov_services.identity.models import (
+    BlindIndexRow,
     CitizenRow,
     ClientRow,
     DirectoryRow,
@@ -22,6 +24,8 @@ from gov_services.identity.models import (
 )
 from gov_services.kit.database import ReadSession, Session
 
+INDEX_LAYERS = 0x676F762D69647801
+"""Key of the advisory lock that whoever adds a layer to the directory holds: `gov-idx`, version 1."""
 RESIDENT_NUMBER = "resident-number"
 PHONE = "phone"
 
@@ -32,21 +36,42 @@ async def citizens(session: ReadSession, *, citizen_ids: Collection[UUID]) -> di
     return {row.citizen_id: row for row in (await session.execute(query)).scalars()}
 
 
-async def citizen_by(session: ReadSession, *, kind: str, digest: bytes) -> UUID | None:
-    """The citizen whom a number's digest names."""
-    query = select(DirectoryRow.citizen_id).where(DirectoryRow.kind == kind, DirectoryRow.digest == digest)
-    return (await session.execute(query)).scalar_one_or_none()
+async def citizen_by(session: ReadSession, *, kind: str, digests: Sequence[bytes]) -> UUID | None:
+    """The citizen whom a number's digest names, in whichever of its layers. Raises KeysUnavailable."""
+    query = select(DirectoryRow.citizen_id).where(DirectoryRow.kind == kind, DirectoryRow.digest.in_(digests))
+    found = (await session.execute(query)).scalar_one_or_none()
+    if found is None:
+        await index_layers(session, known=len(digests))
+    return found
 
 
-async def list_in_directory(session: Session, *, kind: str, digest: bytes, citizen_id: UUID, now: dt.datetime) -> bool:
-    """Enter a digest into the directory; False where it names somebody already."""
+async def list_in_directory(
+    session: Session, *, kind: str, digests: Sequence[bytes], citizen_id: UUID, now: dt.datetime
+) -> bool:
+    """Enter a digest into the directory; False where it names somebody already. Raises KeysUnavailable."""
+    # Whoever adds a layer waits until this has been committed, or this is written in all layers there are.
+    await session.execute(select(func.pg_advisory_xact_lock_shared(INDEX_LAYERS)))
+    layers = await index_layers(session, known=len(digests))
+    if await citizen_by(session, kind=kind, digests=digests) is not None:
+        return False
     statement = (
         insert(DirectoryRow)
-        .values(kind=kind, digest=digest, citizen_id=citizen_id, since=now)
+        .values(kind=kind, digest=digests[layers - 1], layers=layers, citizen_id=citizen_id, since=now)
         .on_conflict_do_nothing()
         .returning(DirectoryRow.citizen_id)
     )
     return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+async def index_layers(session: ReadSession, *, known: int) -> int:
+    """How many layers a digest gets that is written now.
+
+    Raises KeysUnavailable where these are more than are `known` here: who is not found may stand there all the same.
+    """
+    layers = (await session.execute(select(BlindIndexRow.layers))).scalar_one()
+    if layers > known:
+        raise KeysUnavailable
+    return layers
 
 
 async def strike_from_directory(session: Session, *, citizen_id: UUID, kinds: Collection[str]) -> None:
@@ -56,12 +81,9 @@ async def strike_from_directory(session: Session, *, citizen_id: UUID, kinds: Co
     )
 
 
-async def is_listed(session: ReadSession, *, citizen_id: UUID, kind: str, digest: bytes) -> bool:
-    """Whether the digest is that of this very citizen."""
-    query = select(DirectoryRow.citizen_id).where(
-        DirectoryRow.citizen_id == citizen_id, DirectoryRow.kind == kind, DirectoryRow.digest == digest
-    )
-    return (await session.execute(query)).scalar_one_or_none() is not None
+async def is_listed(session: ReadSession, *, citizen_id: UUID, kind: str, digests: Sequence[bytes]) -> bool:
+    """Whether the digest is that of this very citizen. Raises KeysUnavailable."""
+    return await citizen_by(session, kind=kind, digests=digests) == citizen_id
 
 
 async def raise_assurance(session: Session, *, citizen_id: UUID, level: int, now: dt.datetime) -> None:

@@ -30,6 +30,7 @@ MANIFEST = Manifest.parse((GRAPH / "trusted-documents.json").read_bytes())
 NOT_BY_CITIZEN = {
     # Institutional: they hold nothing of one citizen.
     *("audit", "consent.bundle", "events", "keys.retired", "keys.holder", "identity.staff", "identity.client"),
+    "identity.blind_index",
     *("permits.transition", "permits.service", "permits.officer", "payments.notification", "payments.transition"),
     *("privacy.narrowing", "privacy.finding", "privacy.finding_review", "privacy.field_use", "privacy.watermark"),
     *("privacy.breach", "privacy.purpose_draft", "privacy.compliance_audit", "public"),

@@ -124,7 +124,7 @@ def test_a_key_that_wraps_and_whose_file_is_gone_is_told(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("add", "licence", "--sm"), "only key-encryption keys (kek/CLASS) serve by SM4"),
+        (("add", "licence", "--sm"), "only key-encryption keys (kek/CLASS) and blind-index serve by SM4 and SM3"),
         (("add", "kek/nothing"), "'kek/nothing' is the name of no signing key; they are "),
         (("add", "kek/../outside"), "'kek/../outside' is the name of no signing key; they are "),
     ],
@@ -140,3 +140,23 @@ def test_without_a_database_it_is_said(alone: Callable) -> None:
     alone("keys", "init")
     for arguments in (("status",), ("rotate", "health"), ("retire", "health"), ("shred", "health/0001")):
         assert alone("keys", *arguments).complaint == "DATABASE_URL is not set"
+
+
+def test_a_root_of_the_blind_indexes_is_added_and_followed(
+    installed: Callable, settings: Settings, secrets: Path
+) -> None:
+    added = installed("keys", "add", "blind-index", "--sm")
+    before = installed("keys", "status").out
+    rotated = installed("keys", "rotate", "blind-index")
+    again = installed("keys", "rotate", "blind-index", "--json")
+    after = installed("keys", "status").out
+
+    assert added.out == "blind-index/0002.sm\n"
+    assert "blind-index: 2 roots, digests written under 1 of them; 0 of 0 are under all\n" in before
+    assert rotated.out == "0 of 0 digests are under 2 roots\n"
+    assert json.loads(again.out) == {"layers": 2, "followed_up": 0, "of": 0}
+    assert "blind-index: 2 roots, digests written under 2 of them; 0 of 0 are under all\n" in after
+    assert logged(settings) == [("blind-index.begun", "blind-index:0002", None)]
+    (secrets / "blind-index" / "0002.sm.key").unlink()
+    lacking = installed("keys", "rotate", "blind-index")
+    assert lacking.complaint == "digests have 2 layers, and only 1 roots are held here"

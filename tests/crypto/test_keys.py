@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gov_services.crypto.blind_index import BlindIndex, exact, phone, resident_number
+from gov_services.crypto.blind_index import BlindIndex, add_root, exact, phone, resident_number
 from gov_services.crypto.keys import (
     ROOTS,
     DataClass,
@@ -218,3 +218,25 @@ def test_a_blind_index_shares_no_root_with_another_use(secrets: Path) -> None:
     assert BlindIndex.load(secrets).of("x", "v", normalize=exact) == BlindIndex(read_root(secrets, "blind-index")).of(
         "x", "v", normalize=exact
     )
+
+
+def test_a_root_that_is_added_digests_the_digest_before_and_none_may_be_missing(secrets: Path) -> None:
+    before = BlindIndex.load(secrets)
+    digest = before.of("x", "v", normalize=exact)
+    assert before.layers("x", digest) == (digest,)
+
+    assert [add_root(secrets), add_root(secrets, sm=True)] == ["blind-index/0002", "blind-index/0003.sm"]
+    index = BlindIndex.load(secrets)
+
+    assert repr(index) == "BlindIndex(version=1, sm=True, layers=3)"
+    assert index.of("x", "v", normalize=exact) == digest
+    first, second, third = index.layers("x", digest)
+    assert first == digest
+    assert len({first, second, third}) == 3
+    assert index.followed_up("x", first, layers=1) == index.followed_up("x", second, layers=2) == third
+    assert index.followed_up("x", third, layers=3) == third
+    assert index.layers("y", digest)[1:] != (second, third)
+
+    (secrets / "blind-index" / "0002.key").unlink()
+    with pytest.raises(KeyRefused, match="root 0002 of blind-index is missing"):
+        BlindIndex.load(secrets)

@@ -76,13 +76,18 @@ class SignedIn:
 
 
 def phone_digest(ports: IdentityPorts, phone: str) -> bytes:
-    """The digest under which a phone number (E.164) stands in the directory."""
+    """What stands for a phone number (E.164); in the directory, under every root: see `layers`."""
     return ports.index.of("identity.directory.phone", phone, normalize=blind_index.phone)
 
 
 def number_digest(ports: IdentityPorts, number: str) -> bytes:
-    """The digest under which a resident number stands in the directory."""
+    """What stands for a resident number, as above."""
     return ports.index.of("identity.directory.resident-number", number, normalize=blind_index.resident_number)
+
+
+def layers(ports: IdentityPorts, kind: str, digest: bytes) -> tuple[bytes, ...]:
+    """The digests by one of which a number of that kind stands in the directory."""
+    return ports.index.layers(f"identity.directory.{kind}", digest)
 
 
 def filled_in(value: str, *, field: str, most: int) -> str:
@@ -124,7 +129,10 @@ async def register(ctx: WriteContext[IdentityPorts], *, name: str, national_id: 
         (store.RESIDENT_NUMBER, number_digest(ctx.ports, number.text)),
         (store.PHONE, phone_digest(ctx.ports, phone)),
     ):
-        if not await store.list_in_directory(ctx.session, kind=kind, digest=digest, citizen_id=citizen_id, now=ctx.now):
+        digests = layers(ctx.ports, kind, digest)
+        if not await store.list_in_directory(
+            ctx.session, kind=kind, digests=digests, citizen_id=citizen_id, now=ctx.now
+        ):
             raise RegistrationNotPossible
     await childhoods.state(ctx, citizen_id, number.birth_date)
     await ctx.record(
@@ -160,7 +168,7 @@ async def _issue_code(ctx: WriteContext[IdentityPorts], *, phone: str) -> _Issue
     phone = parse_phone(phone, field="input.phone")
     holder = phone_digest(ctx.ports, phone)
     await ctx.ports.codes.count_send(holder)
-    citizen_id = await store.citizen_by(ctx.session, kind=store.PHONE, digest=holder)
+    citizen_id = await store.citizen_by(ctx.session, kind=store.PHONE, digests=layers(ctx.ports, store.PHONE, holder))
     await ctx.record(
         "code.requested",
         subject=citizen_id,
@@ -177,7 +185,7 @@ async def sign_in(ctx: WriteContext[IdentityPorts], *, phone: str, code: str) ->
     phone = parse_phone(phone, field="input.phone")
     holder = phone_digest(ctx.ports, phone)
     await ctx.ports.codes.take(holder, code)
-    citizen_id = await store.citizen_by(ctx.session, kind=store.PHONE, digest=holder)
+    citizen_id = await store.citizen_by(ctx.session, kind=store.PHONE, digests=layers(ctx.ports, store.PHONE, holder))
     if citizen_id is None:
         raise CodeNotRight(field="input.code")
     row = (await store.citizens(ctx.session, citizen_ids=[citizen_id]))[citizen_id]
@@ -217,8 +225,8 @@ async def _ask_register(
 ) -> _Question:
     name = filled_in(name, field="input.name", most=LONGEST_NAME)
     number = resident_number.parse(national_id, today=local_day(ctx.now), field="input.nationalId")
-    digest = number_digest(ctx.ports, number.text)
-    if not await store.is_listed(ctx.session, citizen_id=citizen_id, kind=store.RESIDENT_NUMBER, digest=digest):
+    digests = layers(ctx.ports, store.RESIDENT_NUMBER, number_digest(ctx.ports, number.text))
+    if not await store.is_listed(ctx.session, citizen_id=citizen_id, kind=store.RESIDENT_NUMBER, digests=digests):
         raise NotMatched
     await childhoods.state(ctx, citizen_id, number.birth_date)
     await ctx.record(

@@ -18,7 +18,13 @@ from gov_services.identity.models import CitizenRow
 from gov_services.identity.phones import parse_phone
 from gov_services.identity.ports import IdentityPorts
 from gov_services.identity.service import childhoods
-from gov_services.identity.service.accounts import SMS_PROVIDER, RegistrationNotPossible, number_digest, phone_digest
+from gov_services.identity.service.accounts import (
+    SMS_PROVIDER,
+    RegistrationNotPossible,
+    layers,
+    number_digest,
+    phone_digest,
+)
 from gov_services.kit.clock import local_day
 from gov_services.kit.errors import NotFound, Refusal, UserError
 from gov_services.subgraph.context import ReadContext, WriteContext
@@ -81,7 +87,8 @@ async def find_citizen(ctx: ReadContext[IdentityPorts], *, national_id: str, fie
         refused.logged = True
         raise
     async with ctx.reading() as session:
-        citizen_id = await store.citizen_by(session, kind=store.RESIDENT_NUMBER, digest=digest)
+        digests = layers(ctx.ports, store.RESIDENT_NUMBER, digest)
+        citizen_id = await store.citizen_by(session, kind=store.RESIDENT_NUMBER, digests=digests)
     if citizen_id is None:
         raise NotFound
     return await read_citizen(ctx, citizen_id=citizen_id, presented=True)
@@ -147,10 +154,10 @@ async def _phone_before(ctx: ReadContext[IdentityPorts], row: CitizenRow) -> str
 
 
 async def _replace_phone(ctx: WriteContext[IdentityPorts], *, citizen_id: UUID, phone: str, tells_old: bool) -> UUID:
-    digest = phone_digest(ctx.ports, phone)
+    digests = layers(ctx.ports, store.PHONE, phone_digest(ctx.ports, phone))
     await store.strike_from_directory(ctx.session, citizen_id=citizen_id, kinds=[store.PHONE])
     if not await store.list_in_directory(
-        ctx.session, kind=store.PHONE, digest=digest, citizen_id=citizen_id, now=ctx.now
+        ctx.session, kind=store.PHONE, digests=digests, citizen_id=citizen_id, now=ctx.now
     ):
         raise RegistrationNotPossible(field="input.newPhone")
     sealer = await ctx.sealer(citizen_id)

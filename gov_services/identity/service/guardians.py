@@ -24,6 +24,8 @@ from gov_services.subgraph.unit_of_work import Outcome, commit, log_refusal
 
 ADULT = 18
 LONGEST_NUMBER = 60
+DOCUMENT = "identity.guardianship.document"
+"""The blind index of document numbers."""
 
 
 class GuardianDocument(StrEnum):
@@ -105,7 +107,7 @@ async def link_guardian(
         pair = await _find(ctx, guardian_number=guardian_number, child_number=child_number)
     except UserError as error:
         return await _refused(ctx, error)
-    digest = ctx.ports.index.of("identity.guardianship.document", seen, normalize=blind_index.exact)
+    digest = ctx.ports.index.of(DOCUMENT, seen, normalize=blind_index.exact)
     return await commit(ctx, _link, pair=pair, document=document, digest=digest)
 
 
@@ -158,6 +160,7 @@ async def _link(ctx: WriteContext[IdentityPorts], *, pair: Pair, document: Guard
     if standing is not None:
         raise LinkedAlready
     await childhoods.state(ctx, pair.child_id, pair.born)
+    index = ctx.ports.index
     relation_id = await ctx.relate(
         pair.child_id, pair.guardian_id, Relation.GUARDIAN, until=childhoods.ends_at(pair.born)
     )
@@ -167,7 +170,8 @@ async def _link(ctx: WriteContext[IdentityPorts], *, pair: Pair, document: Guard
             guardianship_id=relation_id,
             guardian_id=pair.guardian_id,
             document=document.value,
-            document_digest=digest,
+            document_digest=index.followed_up(DOCUMENT, digest, layers=1),
+            layers=index.depth,
             made_by=ctx.staff_id(),
             made_at=ctx.now,
             ended_by=None,
