@@ -38,6 +38,7 @@ from gov_services.kit.errors import Unavailable
 INTERVAL_S = 1.0
 WITNESS_TIMEOUT_S = 3.0
 RUN_TIMEOUT_S = 8.0
+ANSWER_LIMIT_BYTES = 1 << 16
 ATTEMPTS = 2
 """At one witness: the first may only tell which checkpoint it knows."""
 CLOCKS_APART_S = 2.0
@@ -106,8 +107,11 @@ class Publisher:
     async def run(self, stop: asyncio.Event, *, interval_s: float = INTERVAL_S) -> None:
         """Run once every `interval_s` until `stop`. What goes wrong is told and tried again."""
         while not stop.is_set():
+            moment = self._moment()
+            # Once a time, whatever it comes to: when what had failed came out would tell something.
+            due, self._out_at = moment != self._out_at, moment
             try:
-                await self.run_once(bring_out=self._moment() != self._out_at)
+                await self.run_once(bring_out=due and not await self._is_out_since(moment))
             except (LogInconsistent, CheckpointRefused) as broken:
                 _log.critical("log not published", error=str(broken))
             except (Unavailable, SQLAlchemyError, StoreFailed, OSError) as away:
@@ -122,7 +126,6 @@ class Publisher:
 
         Where it is not to come out yet, the witnesses see it all the same. The first of all comes out at once.
         """
-        moment = self._moment()
         async with self._database.writing() as session, asyncio.timeout(RUN_TIMEOUT_S):
             # One process at a time, or a slower one would put an older checkpoint over a newer.
             if not await store.take_publishing(session):
@@ -131,8 +134,6 @@ class Publisher:
             out = await self.newest()
             row = await store.newest_checkpoint(session)
             if row is None or (out is not None and row.size <= out.checkpoint.size):
-                if bring_out:  # what comes a moment later waits for the next time like all else
-                    self._out_at = moment
                 return out
             checkpoint = open_checkpoint(row.note, self._keys, origin=self._origin)
             lines = await self._cosignatures(row.note, checkpoint)
@@ -147,8 +148,15 @@ class Publisher:
             await self._objects.put_async(CHECKPOINT_PATH, note.encode())
             self._out = checkpoint.size
             self._newest = Published(note, checkpoint)
-            self._out_at = moment
             return self._newest
+
+    async def _is_out_since(self, moment: int) -> bool:
+        """Whether another process brought something out at this very time: a second one shows what came in between."""
+        try:
+            found = await self._objects.head_async(CHECKPOINT_PATH)
+        except FileNotFoundError:
+            return False
+        return int(found["last_modified"].timestamp()) // self._cadence_s == moment
 
     def _moment(self) -> int:
         """Which of the times at which something may come out was the last, counted from 1970 on."""
@@ -239,23 +247,33 @@ class Publisher:
             async with self._database.reading() as session:
                 proof = await _consistency(session, old, checkpoint.size)
             try:
-                answer = await self._http.post(
-                    f"{witness.url.rstrip('/')}/add-checkpoint",
-                    content=request_body(old, proof, note),
-                    timeout=WITNESS_TIMEOUT_S,
-                )
+                status, text = await self._post(witness, request_body(old, proof, note))
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as away:
                 _log.warning("witness does not answer", witness=witness.name, error=repr(away))
                 return None
-            if answer.status_code == 200:
-                return self._accepted(witness, answer.text, checkpoint)
-            if answer.status_code == 422:
+            if status == 200:
+                return self._accepted(witness, text, checkpoint)
+            if status == 422:
                 raise self._contradicted(f"witness {witness.name}, which knows {old} entries, finds them changed")
-            if answer.status_code != 409 or not _SIZE.fullmatch(answer.text):
-                _log.error("witness refuses", witness=witness.name, status=answer.status_code)
+            if status != 409 or not _SIZE.fullmatch(text):
+                _log.error("witness refuses", witness=witness.name, status=status)
                 return None
-            self._sizes[witness.name] = int(answer.text)
+            self._sizes[witness.name] = int(text)
         return None
+
+    async def _post(self, witness: KnownWitness, body: str) -> tuple[int, str]:
+        """Status and the beginning of the answer. Raises httpx.HTTPError, OSError: also for one that takes its time.
+
+        In all and not for each piece: a witness that drips would hold up the others.
+        """
+        found = b""
+        url = f"{witness.url.rstrip('/')}/add-checkpoint"
+        async with asyncio.timeout(WITNESS_TIMEOUT_S), self._http.stream("POST", url, content=body) as answer:
+            async for piece in answer.aiter_bytes():
+                found += piece
+                if len(found) > ANSWER_LIMIT_BYTES:
+                    break
+        return answer.status_code, found[:ANSWER_LIMIT_BYTES].decode(errors="replace")
 
     def _accepted(self, witness: KnownWitness, text: str, checkpoint: Checkpoint) -> Signature | None:
         """The witness's own line of an answer, once it is found to be of this checkpoint."""

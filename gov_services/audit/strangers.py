@@ -10,6 +10,7 @@ from gov_services.kit.actor import ActorKind
 from gov_services.kit.ids import new_id
 
 GATEWAY_REFUSED = "gateway.refused"
+RATE_LIMITED = "RATE_LIMITED"
 """The action of what the gateway refused before any room was asked: it is about nobody's data."""
 Bucket = tuple[str, str, str, bytes, dt.datetime]
 """(code, entrance, actor, actor's tag, minute)."""
@@ -42,8 +43,12 @@ class StrangersRefusals:
 
 
 def is_counted(entry: Entry) -> bool:
-    """Whether nobody that we know was refused, or at the gateway already: neither says whose data was asked for."""
-    return entry.actor == ActorKind.ANONYMOUS.value or entry.action == GATEWAY_REFUSED
+    """Whether nobody that we know was refused, or at the gateway already, or for asking too often.
+
+    None of them says whose data was asked for; and whoever asks too often writes no line each time.
+    """
+    counted = entry.actor == ActorKind.ANONYMOUS.value or entry.action == GATEWAY_REFUSED
+    return counted or entry.code == RATE_LIMITED
 
 
 def bucket_of(entry: Entry) -> Bucket:

@@ -51,8 +51,10 @@ class Chains:
     _firsts: dict[int, tuple[str, frozenset[bytes]]] = field(default_factory=dict)
 
     async def open(self) -> None:
-        """Check who the writers are."""
+        """Check who the writers are; once more, who is new."""
         for row in await store.writers(self.session):
+            if row.id in self._readers:
+                continue
             reader = Reader(row.id, row.room, row.key_id, self.writers.get(row.room, NOBODY))
             self._readers[row.id] = reader
             try:
@@ -92,7 +94,9 @@ class Chains:
         await self._judge_unmet()
         for writer, count in Counter(met.writer for met in self._met.values() if met.writer in self._stopped).items():
             self.broken.append((f"writer {writer}", f"{count} entries that name it are not proved to be its own"))
-        for row in await store.waiting(self.session):
+        waiting = await store.waiting(self.session)
+        await self.open()  # who began meanwhile, before what waits of theirs is judged
+        for row in waiting:
             self._judge_waiting(row)
         for first, (where, _) in self._firsts.items():
             if first < end:

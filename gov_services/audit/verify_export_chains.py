@@ -34,6 +34,8 @@ CHECKS = {
 NOBODY = VerifyKeys({})
 HASH_BYTES = 32
 ID_BYTES = 16
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading a line of another shape raises; `UUID` of a number the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _read_file(path: Path) -> tuple[bytes, list[str]]:
                 packed += commitment(body, bytes.fromhex(line[: SALT_BYTES * 2].decode()))
                 packed += UUID(entry["id"]).bytes
                 rooms.append(str(entry["room"]))
-            except (ValueError, TypeError, KeyError):
+            except MALFORMED:
                 packed += bytes((HASH_BYTES + ID_BYTES) * (len(rooms) + 1) - len(packed))
                 rooms.append("")
     return bytes(packed), rooms
@@ -136,14 +138,14 @@ class _Walk:
                 reader.open(_bytes(said["signature"]))
             except ChainBroken as broken:
                 self._stop(reader, broken)
-            except (ValueError, TypeError, KeyError) as malformed:
+            except MALFORMED as malformed:
                 self._find(9, Fault.CHAIN_BROKEN, f"line {number + 1} of writers.jsonl", str(malformed))
         batches = 0
         for number, said in enumerate(_lines(folder / "batches.jsonl")):
             batches += 1
             try:
                 self._take(UUID(said["writer"]), int(said["number"]), int(said["first"]), said)
-            except (ValueError, TypeError, KeyError) as malformed:
+            except MALFORMED as malformed:
                 self._find(9, Fault.CHAIN_BROKEN, f"line {number + 1} of batches.jsonl", str(malformed))
         return batches
 
@@ -239,7 +241,7 @@ def _vouchers(folder: Path) -> dict[int, tuple[UUID, bytes]]:
     for said in _lines(folder / "vouchers.jsonl"):
         try:
             found[int(said["seq"])] = UUID(said["writer"]), _bytes(said["voucher"])
-        except (ValueError, TypeError, KeyError):
+        except MALFORMED:
             continue
     return found
 

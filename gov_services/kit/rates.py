@@ -8,6 +8,7 @@ uses blocks up within a second: a slow caller is counted exactly, and a fast one
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -138,8 +139,20 @@ class RequestRate:
 
 
 def caller_of(actor: Actor, address: str) -> str:
-    """What limits know a caller by: who they are, or where they ask from."""
-    return f"address:{address}" if actor.kind is ActorKind.ANONYMOUS else f"{actor.ref}:{actor.id}"
+    """What limits know a caller by: who they are, or which network they ask from."""
+    return f"address:{network_of(address)}" if actor.kind is ActorKind.ANONYMOUS else f"{actor.ref}:{actor.id}"
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address as it is; of an IPv6 address the /64, all of which one line is given (RFC 6177)."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        mapped = found.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((int(found), 64), strict=False))
+    return str(found)
 
 
 def require_local(actor: Actor, *, is_query: bool) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from bodies import Bodies
 
+from gov_services.audit import publish
 from gov_services.audit.checkpoint import verifier_key
 from gov_services.audit.entry import Entry
 from gov_services.audit.integrate import Integrator
@@ -18,7 +19,7 @@ from gov_services.audit.log import AuditLog
 from gov_services.audit.note import NoteKey
 from gov_services.audit.publish import Publisher
 from gov_services.crypto.signing import SigningKey
-from gov_services.kit.clock import FrozenClock
+from gov_services.kit.clock import FrozenClock, SystemClock
 
 pytestmark = pytest.mark.untraced
 
@@ -69,7 +70,7 @@ async def test_the_public_sees_the_log_grow_at_fixed_times_alone(
     assert shown[5:] == [5], "no witness, nothing out"
     bodies.away = set()
     await run_for(1, entries_each=1)
-    assert shown[6:] == [9], "what failed at its time is made good"
+    assert shown[6:] == [5], "what failed at its time waits for the next"
     clock.advance(dt.timedelta(seconds=58))
     await _run_once_as_in_the_background(publisher)
     await run_for(2, entries_each=1)
@@ -86,3 +87,63 @@ async def _run_once_as_in_the_background(publisher: Publisher) -> None:
     await asyncio.sleep(0)
     stop.set()
     await running
+
+
+async def test_of_two_processes_one_brings_it_out_at_a_time(
+    permits_log: AuditLog,
+    integrator: Integrator,
+    make_publisher: Callable[..., Publisher],
+    make_entry: Callable[..., Entry],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = (make_publisher(clock=SystemClock(), cadence_s=86_400) for _ in range(2))
+    await permits_log.append([make_entry()])
+    await integrator.run_once()
+    await _run_once_as_in_the_background(one)
+    await permits_log.append([make_entry()])
+    await integrator.run_once()
+    for publisher in (one, other):  # each for the first time since this time began
+        monkeypatch.setattr(publisher, "_out_at", -1)
+        await _run_once_as_in_the_background(publisher)
+        out = await publisher.newest()
+        assert out is not None
+        assert out.checkpoint.size == 1
+
+
+async def test_a_witness_that_drips_holds_nobody_up(
+    permits_log: AuditLog,
+    integrator: Integrator,
+    make_publisher: Callable[..., Publisher],
+    make_entry: Callable[..., Entry],
+    bodies: Bodies,
+    clock: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publish, "WITNESS_TIMEOUT_S", 0.5)
+    told: list[str] = []
+
+    async def drips() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    async def pours() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 4096
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        told.append(request.url.host)
+        if request.url.host == "w1.example":
+            return httpx.Response(200, content=drips() if len(told) < 3 else pours())
+        return await bodies.handle_async_request(request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        publisher = make_publisher(bodies.policy("any"), http, clock=clock)
+        for size in (1, 2):
+            await permits_log.append([make_entry()])
+            await integrator.run_once()
+            async with asyncio.timeout(5):
+                out = await publisher.run_once()
+            assert out is not None
+            assert out.checkpoint.size == size
+    assert set(told) == {"w1.example", "w2.example"}

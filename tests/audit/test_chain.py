@@ -51,6 +51,18 @@ def read(writer: Writer, batches: list[Batch], *, keys: VerifyKeys = KEYS) -> li
     return [item.entry_id for one in batches for item in reader.follow(one.number, one.items, one.signature)]
 
 
+async def test_who_begins_to_write_while_it_is_verified_is_no_stranger(
+    room_database: Callable[[str], Database], permits_log: AuditLog, make_entry: Callable[..., Entry], trust: Trust
+) -> None:
+    async with room_database("privacy").reading() as session:
+        chains = Chains(session, trust.writers, chained_from=0)
+        await chains.open()
+        async with room_database("permits").writing() as change:
+            await permits_log.record_change(change, make_entry(kind=EntryKind.CHANGE))
+        await chains.finish(0)
+    assert (chains.planted, chains.dropped, chains.broken) == ([], [], [])
+
+
 def test_a_chain_is_read_as_it_was_written() -> None:
     writer, ids = Writer("permits", KEY), [uuid4() for _ in range(3)]
     batches = written(writer, listing(ids[0]), b"", listing(*ids[1:]), END_ITEM)

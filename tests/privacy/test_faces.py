@@ -196,6 +196,8 @@ async def test_who_asks_faster_than_they_may_waits_and_others_do_not(town: Town,
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
         assert answers[-1].json()["code"] == "RATE_LIMITED"
         assert int(answers[-1].headers["retry-after"]) >= 1
+        limited = [entry for entry in await town.entries() if entry.code == "RATE_LIMITED"]
+        assert len(limited) == 1, "written once, then counted: who asks too often fills no log"
         # Strangers are counted by where they ask from, with a bad token, without one, and for what is public.
         codes = [(await client.get(path)).status_code for _ in range(2)]
         codes += [(await client.get("/consent-bb/service/policy/1/")).status_code for _ in range(2)]

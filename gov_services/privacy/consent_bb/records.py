@@ -76,7 +76,7 @@ class Shower:
         last = chain[-1]
         found = await self.agreement_of(last.purpose, last.recipient)
         shown = views.record(last, found, person)
-        wording = next((one for one in found.wordings if one.purpose.notice_hash == last.notice_hash), None)
+        wording = next((one for one in reversed(found.wordings) if one.purpose.notice_hash == last.notice_hash), None)
         if wording is not None:
             shown["dataAgreement"] = await self.reader.agreement(found, last.notice_hash.hex())
             shown["dataAgreementRevision"] = views.agreement_revision(found, wording)

@@ -52,7 +52,7 @@ class Agreement:
         """The wording of that revision; the newest for none. Raises NotFound."""
         if not revision_id:
             return self.newest
-        for wording in self.wordings:
+        for wording in reversed(self.wordings):  # the same may have been in force before
             if wording.purpose.notice_hash.hex() == revision_id:
                 return wording
         raise NotFound

@@ -198,7 +198,7 @@ def read_body(content: bytes, shape: type[Shape]) -> Shape:
     """The body as `shape` has it. Raises BodyMalformed, saying where."""
     try:
         return msgspec.json.decode(content, type=shape)
-    except (msgspec.DecodeError, RecursionError) as malformed:
+    except (ValueError, RecursionError) as malformed:  # of msgspec, and for what is no UTF-8
         raise BodyMalformed(problem=str(malformed)) from malformed
 
 

@@ -38,6 +38,7 @@ TOLD_UNTIL = dt.timedelta(days=3)
 """A change that could not be told for so long is not told any more: the party can read how its consents stand."""
 LEASE = dt.timedelta(seconds=30)
 RUN_S = 4.0
+TELL_TIMEOUT_S = 4.0
 """A run begins nothing after that: others' jobs wait."""
 AT_ONCE = 20
 """Webhooks that are told at once: a slow one holds nobody else up."""
@@ -186,7 +187,14 @@ async def _tell(ports: PrivacyPorts, hook: WebhookRow, message: MessageRow, *, n
         return None
     headers = signed_headers(secret_of(ports.webhook_root, hook.webhook_id), str(message.message_id), message.body, now)
     try:
-        answer = await ports.http.post(hook.url, content=message.body, headers={"content-type": JSON, **headers})
+        # In all and not for each piece, and of the answer only how it begins: it is the party who sends it.
+        async with (
+            asyncio.timeout(TELL_TIMEOUT_S),
+            ports.http.stream(
+                "POST", hook.url, content=message.body, headers={"content-type": JSON, **headers}
+            ) as answer,
+        ):
+            pass
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as away:
         _log.warning("a webhook does not answer", webhook=str(hook.webhook_id), error=type(away).__name__)
         return False
