@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, Integer, LargeBinary, Text, Uuid
+from sqlalchemy import TIMESTAMP, Index, Integer, LargeBinary, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gov_services.kit.database import Base
@@ -17,7 +17,10 @@ class DataKeyRow(Base):
     """One citizen's key of one class. Destroyed, it stays as a tombstone, and is never made again."""
 
     __tablename__ = "data_key"
-    __table_args__ = {"schema": "keys"}  # noqa: RUF012
+    __table_args__ = (
+        Index("ix_data_key_kek_id", "kek_id", postgresql_where="destroyed_at IS NULL"),
+        {"schema": "keys"},
+    )
 
     citizen_id: Mapped[UUID] = mapped_column(Uuid(as_uuid=True), primary_key=True)
     data_class: Mapped[str] = mapped_column(Text, primary_key=True)

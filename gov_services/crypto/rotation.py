@@ -94,9 +94,12 @@ async def retire(session: Session, *, data_class: DataClass, kek_id: str, now: d
 
     From the commit on its file may go. Raises StillWraps where a data key is still wrapped under it.
     """
+    await _require_unused(session, data_class, kek_id)  # before anybody is held up, since there may be many to count
     await store.hold_still(session)
-    found = {one.kek_id: one.keys for one in await standings(session, data_class=data_class)}
-    under = found.get(kek_id, 0)
-    if under:
-        raise StillWraps(f"{under} data keys are wrapped under {kek_id}: keys rotate {data_class.value}")
+    await _require_unused(session, data_class, kek_id)
     return await store.retire(session, kek_id=kek_id, now=now)
+
+
+async def _require_unused(session: Session, data_class: DataClass, kek_id: str) -> None:
+    if under := await store.under(session, kek_id=kek_id):
+        raise StillWraps(f"{under} data keys are wrapped under {kek_id}: keys rotate {data_class.value}")

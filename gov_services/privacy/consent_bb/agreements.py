@@ -116,6 +116,7 @@ async def change(ctx: WriteContext[PrivacyPorts], *, found: Agreement, asked: Da
         return await drafts.write_draft(ctx, code=found.code, definition=said(asked.definition), note=said(asked.note))
     if not isinstance(asked.policy, Policy):
         raise AgreementUndefined
+    await store.lock_policies(ctx.session)  # nobody ends or tightens it meanwhile
     (policy, *_) = rows = await policies.read(ctx.session, number=asked.policy.id)
     longest = rows[-1].retention_days
     if longest is not None and found.newest.purpose.retention_days > longest:

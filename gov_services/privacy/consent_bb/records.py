@@ -206,7 +206,7 @@ async def withdraw_all(ctx: WriteContext[PrivacyPorts]) -> int:
     """Withdraw whatever stands, refuse whatever waits; how many. What was agreed to stays on record (PIPL 69)."""
     citizen_id, ended = ctx.citizen_id(), 0
     for row in await consent_store.consents_of(ctx.session, citizen_id=citizen_id):
-        if row.state in ASKED and row.purpose in ctx.bundle.purposes:
+        if row.state in ASKED and _may_be_answered(ctx, row):
             await refuse(ctx, code=row.purpose, recipient=row.recipient)
             ended += 1
         elif (ConsentState(row.state), ConsentEvent.WITHDRAW) in TRANSITIONS:
@@ -214,6 +214,15 @@ async def withdraw_all(ctx: WriteContext[PrivacyPorts]) -> int:
             ended += 1
     await ctx.record("consent.all-withdrawn", subject=citizen_id, object_ref=f"consents:{ended}")
     return ended
+
+
+def _may_be_answered(ctx: WriteContext[PrivacyPorts], row: StandingRow) -> bool:
+    """Whether a request can be refused as such: not where the purposes have moved on, and it is withdrawn then."""
+    try:
+        consents.for_consent(ctx.bundle, row.purpose, row.recipient)
+    except consents.PurposeNotForConsent:
+        return False
+    return True
 
 
 def require_agreed(signature: shapes.Signature, found: Agreement, person: Person, *, revision_hash: str) -> None:
