@@ -86,8 +86,9 @@ def keys_add(name: str, sm: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def keys_status(as_json: bool) -> None:
     """Show of every class which key-encryption keys there are, and how many data keys each wraps."""
+    settings = load_settings()
     with failing_in_one_line():
-        found = asyncio.run(key_upkeep.status(load_settings()))
+        found = asyncio.run(key_upkeep.status(settings))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(one) for one in found]))
         return
@@ -96,10 +97,10 @@ def keys_status(as_json: bool) -> None:
         lacks = "" if one.held or one.retired else ", NOT HELD HERE"
         counts = f"{one.keys} of {one.of} keys, {one.destroyed} destroyed{lacks}"
         click.echo(f"{one.kek_id:20} {one.provider:7} {one.suite:12} {what:8} {counts}")
-    if not (load_settings().secrets_directory / blind_index.NAME).exists():
+    if not (settings.secrets_directory / blind_index.NAME).exists():
         return  # whoever keeps key-encryption keys need not hold these
     with failing_in_one_line():
-        depth, standing = asyncio.run(index_upkeep.status(load_settings()))
+        depth, standing = asyncio.run(index_upkeep.status(settings))
     roots = f"{depth} roots, digests written under {standing.layers} of them"
     click.echo(f"{blind_index.NAME}: {roots}; {standing.followed_up} of {standing.of} are under all")
 

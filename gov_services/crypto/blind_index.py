@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SM3
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from gov_services.crypto.keys import KEY_BYTES, OF_SM, KeyRefused, read_key, roots
+from gov_services.crypto.keys import KEY_BYTES, OF_SM, KeyRefused, read_key, roots, write_secret
 
 NAME = "blind-index"
 INDEX_BYTES = 16
@@ -107,8 +106,7 @@ def add_root(directory: Path, *, sm: bool = False) -> str:
     """
     place = BlindIndex.load(directory).depth + 1
     path = directory / NAME / f"{place:04d}{OF_SM if sm else ''}.key"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{secrets.token_hex(KEY_BYTES)}\n")
+    write_secret(path, secrets.token_hex(KEY_BYTES), directory)
     return f"{NAME}/{path.stem}"
 
 

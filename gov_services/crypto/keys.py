@@ -269,14 +269,14 @@ def init_keys(directory: Path, *, sm: bool = False, keks: bool = True) -> list[s
     first |= {root: f"0001{of_sm if root == 'blind-index' else ''}" for root in ROOTS}
     for folder, name in first.items():
         if not list((directory / folder).glob("*.key")):
-            _write(directory / folder / f"{name}.key", secrets.token_hex(KEY_BYTES), directory)
+            write_secret(directory / folder / f"{name}.key", secrets.token_hex(KEY_BYTES), directory)
             made.append(f"{folder}/{name}")
     for name in SIGNING_NAMES:
         if not list((directory / "signing" / name).glob("*.pem")):
             made.append(f"signing/{name}/{add_signing_key(directory, name)}")
     for room in DATABASE_ROOMS:
         if not (directory / "db" / room).exists():
-            _write(directory / "db" / room, secrets.token_urlsafe(24), directory)
+            write_secret(directory / "db" / room, secrets.token_urlsafe(24), directory)
             made.append(f"db/{room}")
     return made
 
@@ -285,10 +285,9 @@ def add_kek(directory: Path, data_class: DataClass, *, sm: bool = False, above: 
     """Make the class's next key-encryption key, which wraps from the next start on; its id. Raises KeyRefused."""
     folder = directory / "kek" / data_class.value
     require_private_directory(folder)
-    highest = max((_place_of(path) for path in folder.glob("*.key")), default=0)
-    highest = max(highest, above)
+    highest = max([above, *(_place_of(path) for path in folder.glob("*.key"))])
     epoch = f"{highest + 1:04d}{OF_SM if sm else ''}"
-    _write(folder / f"{epoch}.key", secrets.token_hex(KEY_BYTES), directory)
+    write_secret(folder / f"{epoch}.key", secrets.token_hex(KEY_BYTES), directory)
     return f"{data_class.value}/{epoch}"
 
 
@@ -314,14 +313,14 @@ def add_signing_key(directory: Path, name: str) -> str:
     """
     if name not in (names := (*SIGNING_NAMES, *QUANTUM_SAFE_NAMES)):
         raise KeyRefused(f"{name!r} is the name of no signing key; they are {', '.join(names)}")
-    folder, quantum_safe = directory / "signing" / name, name in QUANTUM_SAFE_NAMES
-    key = MLDSA44PrivateKey.generate() if quantum_safe else Ed25519PrivateKey.generate()
+    folder = directory / "signing" / name
+    key = (MLDSA44PrivateKey if name in QUANTUM_SAFE_NAMES else Ed25519PrivateKey).generate()
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     # One more than the highest there ever was: an old private key may be gone while its public half still verifies.
     highest = max((_place_of(path) for path in folder.glob("*.p*")), default=0)
     key_id = f"{highest + 1:04d}-{sha256(public).hex()[:8]}"
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    _write(folder / f"{key_id}.pem", text, directory)
+    write_secret(folder / f"{key_id}.pem", text, directory)
     (folder / f"{key_id}.pub").write_text(public.hex() + "\n")
     return key_id
 
@@ -361,14 +360,14 @@ def read_key(path: Path) -> bytes:
     return parse_hexadecimal(read_secret(path), path)
 
 
-def parse_hexadecimal(text: str, path: Path) -> bytes:
-    """The 32 bytes that the text of `path` writes in hexadecimal. Raises KeyRefused, which names the file."""
+def parse_hexadecimal(text: str, path: Path, *, length: int = KEY_BYTES) -> bytes:
+    """The bytes that the text of `path` writes in hexadecimal. Raises KeyRefused, which names the file."""
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:
         key = b""
-    if len(key) != KEY_BYTES:
-        raise KeyRefused(f"{path} is not {KEY_BYTES} bytes in hexadecimal")
+    if len(key) != length:
+        raise KeyRefused(f"{path} is not {length} bytes in hexadecimal")
     return key
 
 
@@ -391,7 +390,8 @@ def _make_directory(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _write(path: Path, text: str, root: Path) -> None:
+def write_secret(path: Path, text: str, root: Path) -> None:
+    """A new file for its owner alone, in directories under `root` that are so too."""
     for folder in reversed([path.parent, *path.parent.parents]):
         if folder == root or root in folder.parents:
             _make_directory(folder)

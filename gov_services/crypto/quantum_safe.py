@@ -8,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gov_services.crypto.keys import KeyRefused, read_secret, require_private_directory
+from gov_services.crypto.keys import KeyRefused, parse_hexadecimal, read_secret, require_private_directory
 
 PUBLIC_BYTES = 1312
 
@@ -31,13 +31,5 @@ def private_key(directory: Path, name: str) -> MLDSA44PrivateKey | None:
 
 def public_keys(directory: Path, name: str) -> tuple[bytes, ...]:
     """All public keys called `name`, oldest first, 1,312 bytes each. Raises KeyRefused."""
-    found = []
-    for path in sorted((directory / "signing" / name).glob("*.pub")):
-        try:
-            raw = bytes.fromhex(path.read_text(errors="replace").strip())
-        except ValueError:
-            raw = b""
-        if len(raw) != PUBLIC_BYTES:
-            raise KeyRefused(f"{path} is no public key of ML-DSA-44")
-        found.append(raw)
-    return tuple(found)
+    paths = sorted((directory / "signing" / name).glob("*.pub"))
+    return tuple(parse_hexadecimal(path.read_text(errors="replace"), path, length=PUBLIC_BYTES) for path in paths)

@@ -38,11 +38,15 @@ async def citizens(session: ReadSession, *, citizen_ids: Collection[UUID]) -> di
 
 async def citizen_by(session: ReadSession, *, kind: str, digests: Sequence[bytes]) -> UUID | None:
     """The citizen whom a number's digest names, in whichever of its layers. Raises KeysUnavailable."""
-    query = select(DirectoryRow.citizen_id).where(DirectoryRow.kind == kind, DirectoryRow.digest.in_(digests))
-    found = (await session.execute(query)).scalar_one_or_none()
+    found = await _named(session, kind, digests)
     if found is None:
         await index_layers(session, known=len(digests))
     return found
+
+
+async def _named(session: ReadSession, kind: str, digests: Sequence[bytes]) -> UUID | None:
+    query = select(DirectoryRow.citizen_id).where(DirectoryRow.kind == kind, DirectoryRow.digest.in_(digests))
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def list_in_directory(
@@ -52,7 +56,7 @@ async def list_in_directory(
     # Whoever adds a layer waits until this has been committed, or this is written in all layers there are.
     await session.execute(select(func.pg_advisory_xact_lock_shared(INDEX_LAYERS)))
     layers = await index_layers(session, known=len(digests))
-    if await citizen_by(session, kind=kind, digests=digests) is not None:
+    if await _named(session, kind, digests) is not None:
         return False
     statement = (
         insert(DirectoryRow)

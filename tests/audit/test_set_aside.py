@@ -128,9 +128,8 @@ async def test_text_that_its_writer_did_not_commit_to_is_described_as_malformed_
     other = saying(make_entry(), at="infinity")  # so that each is described by itself
     other.commitment = commitment(other.body, other.salt)
     appender = permits_log._lanes[0].appender
-    for batch in ([one], [one, other]):
-        items = pack_items(ItemKind.APPENDED, [(batch[-1].entry_id, batch[-1].commitment)])
-        await appender.append(batch[-1:], items)
+    for said in (one, other):
+        await appender.append([said], pack_items(ItemKind.APPENDED, [(said.entry_id, said.commitment)]))
         async with room_database("privacy").reading() as session:
             kinds = (await session.execute(text("SELECT kind FROM audit.described"))).scalars().all()
         assert set(kinds) == {"malformed"}

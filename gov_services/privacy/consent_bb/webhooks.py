@@ -38,8 +38,9 @@ TOLD_UNTIL = dt.timedelta(days=3)
 """A change that could not be told for so long is not told any more: the party can read how its consents stand."""
 LEASE = dt.timedelta(seconds=30)
 RUN_S = 4.0
-TELL_TIMEOUT_S = 4.0
 """A run begins nothing after that: others' jobs wait."""
+TELL_TIMEOUT_S = 4.0
+"""For a message in all, however its party answers."""
 AT_ONCE = 20
 """Webhooks that are told at once: a slow one holds nobody else up."""
 MOST = 10
